@@ -20,7 +20,7 @@ fn main() {
     match arguments[..] {
         ["unreachable"] => trap_unreachable(),
         ["oob"] => println!("read {}", trap_out_of_bounds()),
-        ["divide"] => println!("quotient {}", trap_divide_by_zero(1, black_box(0))),
+        ["divide"] => println!("quotient {}", trap_divide_by_zero(black_box(7), black_box(0))),
         ["stack"] => println!("returned {}", recurse_for_ever(0)),
         ["memory", ref limit @ ..] => allocate(limit, false),
         ["touch", ref limit @ ..] => allocate(limit, true),
@@ -59,7 +59,7 @@ fn trap_out_of_bounds() -> u8 {
 
 #[inline(never)]
 fn trap_divide_by_zero(dividend: u32, divisor: u32) -> u32 {
-    // SAFETY: none; it removes Rust's own check, so that the division itself traps, as WebAssembly defines. The caller's `black_box` keeps
+    // SAFETY: none; it removes Rust's own check, so that the division itself traps, as WebAssembly defines. The `black_box` of the caller keeps
     // the optimiser from using the contradiction.
     unsafe { std::hint::assert_unchecked(divisor != 0) };
     dividend / divisor
