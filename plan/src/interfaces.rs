@@ -1,0 +1,136 @@
+//! The interfaces that hosts serve: one row each, with the function that registers it.
+//!
+//! The fuse stage puts the registration functions of just the interfaces that an app imports into its image's table. The linker
+//! drops all that nothing refers to, so an interface that is not imported costs no byte. The names of the functions follow from
+//! the interface's ([`Interface::symbol`]), and a test in host-core checks that each row has its function.
+
+use crate::symbols;
+use alloc::string::String;
+
+/// An interface that hosts serve, at one minor version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Without version, such as `wasi:cli/environment`.
+    pub name: &'static str,
+    /// `0.2` serves every `0.2.x`. Empty: the interface has no version.
+    pub version: &'static str,
+    /// The ports beyond the basic ones that it stands on, as symbols of openers.
+    pub ports: &'static [&'static str],
+}
+
+const fn row(name: &'static str, version: &'static str) -> Interface {
+    Interface { name, version, ports: &[] }
+}
+
+const fn random(name: &'static str, version: &'static str) -> Interface {
+    Interface { name, version, ports: &[symbols::PORT_ENTROPY] }
+}
+
+/// All interfaces, sorted by name and version.
+pub const INTERFACES: &[Interface] = &[
+    row("wasi:cli/environment", "0.2"),
+    row("wasi:cli/environment", "0.3"),
+    row("wasi:cli/exit", "0.2"),
+    row("wasi:cli/exit", "0.3"),
+    row("wasi:cli/stderr", "0.2"),
+    row("wasi:cli/stderr", "0.3"),
+    row("wasi:cli/stdin", "0.2"),
+    row("wasi:cli/stdin", "0.3"),
+    row("wasi:cli/stdout", "0.2"),
+    row("wasi:cli/stdout", "0.3"),
+    row("wasi:cli/terminal-input", "0.2"),
+    row("wasi:cli/terminal-input", "0.3"),
+    row("wasi:cli/terminal-output", "0.2"),
+    row("wasi:cli/terminal-output", "0.3"),
+    row("wasi:cli/terminal-stderr", "0.2"),
+    row("wasi:cli/terminal-stderr", "0.3"),
+    row("wasi:cli/terminal-stdin", "0.2"),
+    row("wasi:cli/terminal-stdin", "0.3"),
+    row("wasi:cli/terminal-stdout", "0.2"),
+    row("wasi:cli/terminal-stdout", "0.3"),
+    row("wasi:cli/types", "0.3"),
+    row("wasi:clocks/monotonic-clock", "0.2"),
+    row("wasi:clocks/monotonic-clock", "0.3"),
+    row("wasi:clocks/system-clock", "0.3"),
+    row("wasi:clocks/types", "0.3"),
+    row("wasi:clocks/wall-clock", "0.2"),
+    row("wasi:config/store", "0.2"),
+    row("wasi:filesystem/preopens", "0.2"),
+    row("wasi:filesystem/preopens", "0.3"),
+    row("wasi:filesystem/types", "0.2"),
+    row("wasi:filesystem/types", "0.3"),
+    row("wasi:http/outgoing-handler", "0.2"),
+    row("wasi:http/types", "0.2"),
+    row("wasi:io/error", "0.2"),
+    row("wasi:io/poll", "0.2"),
+    row("wasi:io/streams", "0.2"),
+    row("wasi:random/insecure", "0.2"),
+    row("wasi:random/insecure", "0.3"),
+    row("wasi:random/insecure-seed", "0.2"),
+    row("wasi:random/insecure-seed", "0.3"),
+    random("wasi:random/random", "0.2"),
+    random("wasi:random/random", "0.3"),
+    row("wasi:sockets/instance-network", "0.2"),
+    row("wasi:sockets/ip-name-lookup", "0.2"),
+    row("wasi:sockets/ip-name-lookup", "0.3"),
+    row("wasi:sockets/network", "0.2"),
+    row("wasi:sockets/tcp", "0.2"),
+    row("wasi:sockets/tcp-create-socket", "0.2"),
+    row("wasi:sockets/types", "0.3"),
+    row("wasi:sockets/udp", "0.2"),
+    row("wasi:sockets/udp-create-socket", "0.2"),
+];
+
+impl Interface {
+    /// The registration function: `mwasm_iface_cli_environment_0_2` for `wasi:cli/environment` at 0.2.
+    pub fn symbol(&self) -> String {
+        let mut symbol = String::from(symbols::INTERFACE_PREFIX);
+        let name = self.name.strip_prefix("wasi:").unwrap_or(self.name);
+        let letters = name.chars().chain((!self.version.is_empty()).then_some('_')).chain(self.version.chars());
+        symbol.extend(letters.map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }));
+        symbol
+    }
+}
+
+/// Cuts an import's name into the interface and its version: `wasi:cli/exit@0.2.6` gives `("wasi:cli/exit", "0.2.6")`.
+pub fn split(import: &str) -> (&str, &str) {
+    import.split_once('@').unwrap_or((import, ""))
+}
+
+/// The row that serves an import: the same name, and the same minor version (a draft of 0.3 counts as 0.3).
+pub fn find(import: &str) -> Option<&'static Interface> {
+    let (name, version) = split(import);
+    INTERFACES.iter().find(|row| row.name == name && serves(row.version, version))
+}
+
+/// The versions of an interface that hosts serve.
+pub fn versions_of(name: &str) -> impl Iterator<Item = &'static str> + '_ {
+    INTERFACES.iter().filter(move |row| row.name == name).map(|row| row.version)
+}
+
+fn serves(row: &str, wanted: &str) -> bool {
+    wanted.strip_prefix(row).is_some_and(|rest| rest.is_empty() || (rest.starts_with(['.', '-']) && !row.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_unique() {
+        assert!(INTERFACES.windows(2).all(|pair| (pair[0].name, pair[0].version) < (pair[1].name, pair[1].version)));
+    }
+
+    #[test]
+    fn a_minor_version_is_served_at_every_patch() {
+        let found = |import| find(import).map(Interface::symbol);
+        assert_eq!(found("wasi:cli/exit@0.2.0").as_deref(), Some("mwasm_iface_cli_exit_0_2"));
+        assert_eq!(found("wasi:cli/exit@0.2.12").as_deref(), Some("mwasm_iface_cli_exit_0_2"));
+        assert_eq!(found("wasi:cli/exit@0.3.0-rc-2026-01-06").as_deref(), Some("mwasm_iface_cli_exit_0_3"));
+        assert_eq!(found("wasi:cli/terminal-stdin@0.3.1").as_deref(), Some("mwasm_iface_cli_terminal_stdin_0_3"));
+        for missing in ["wasi:cli/exit", "wasi:cli/exit@0.20.0", "wasi:cli/exit@1.0.0", "wasi:cli/ex@0.2.0"] {
+            assert_eq!(found(missing), None, "{missing}");
+        }
+        assert_eq!(versions_of("wasi:cli/exit").collect::<alloc::vec::Vec<_>>(), ["0.2", "0.3"]);
+    }
+}

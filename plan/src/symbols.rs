@@ -1,0 +1,22 @@
+//! Names by which the fuse stage and a host object find each other.
+
+/// The one data symbol that a host object leaves open: host-core's `Image`, a table of eight 64-bit words.
+///
+/// ```text
+///   word  content
+///    0,1  address and length in bytes of the precompiled app
+///    2,3  address and length in bytes of the encoded plan
+///    4,5  address and number of interface registrations (`fn(&mut Linker)`)
+///    6,7  address and number of port openers (`fn(&mut Ports)`)
+/// ```
+pub const IMAGE: &str = "mwasm_image";
+/// Where execution starts in every host object.
+pub const ENTRY: &str = "_start";
+/// Prefix of registration functions.
+pub const INTERFACE_PREFIX: &str = "mwasm_iface_";
+/// Opens the machine's source of randomness: the one port that costs a driver and that not every app needs.
+pub const PORT_ENTROPY: &str = "mwasm_port_entropy";
+/// Section of the image table and of the plan.
+pub const SECTION_PLAN: &str = ".rodata.mwasm_plan";
+/// Section of the precompiled app; page-aligned, so that its code can be made executable where it lies.
+pub const SECTION_APP: &str = ".rodata.mwasm_app";
