@@ -1,0 +1,43 @@
+//! The project's own tasks: `cargo xtask COMMAND`. What a person or CI does to this repository, beyond `cargo build`, is a command here:
+//! one variant of [`Command`], one module beside this file. Everything a task needs beyond Rust itself comes through [`setup`], which
+//! tasks call as they go, so that no task asks for a step to be done by hand first.
+
+mod guests;
+mod paths;
+mod progress;
+mod run;
+mod setup;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of the mwasm repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what the build, the guests and the tests need; quick when it is there already
+    Setup(setup::Arguments),
+    /// Build the example apps into target/guests, each with its language's real toolchain
+    Guests(guests::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Setup(arguments) => setup::main(&arguments),
+        Command::Guests(arguments) => guests::main(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
