@@ -199,6 +199,11 @@ impl Memory for Machine {
         true
     }
 
+    fn release(&self, bytes: u64) {
+        let mut state = self.state();
+        state.reserved_bytes = state.reserved_bytes.saturating_sub(bytes);
+    }
+
     fn total_bytes(&self) -> u64 {
         self.state().memory_bytes.unwrap_or(u64::MAX)
     }

@@ -49,6 +49,8 @@ pub trait Memory: Send + Sync {
     /// Promises that `bytes` more can be touched, now or later, and says whether it can keep that promise. Pages are handed out
     /// only when they are touched; this is the count that keeps a guest from being given more than there is.
     fn reserve(&self, bytes: u64) -> bool;
+    /// Takes a promise back: nothing will touch these `bytes` any more.
+    fn release(&self, bytes: u64);
     /// All that guests may have, in bytes, for messages.
     fn total_bytes(&self) -> u64;
 }

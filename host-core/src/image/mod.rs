@@ -1,0 +1,94 @@
+//! A fused image from the inside: the table that the fuse stage left, and the run of what it names.
+//!
+//! The app is never copied: Wasmtime reads it where the linker put it, and its code is made executable in place
+//! ([`code`](self::code)). The plan is read once and borrowed from for the rest of the run.
+
+mod code;
+mod stacks;
+
+use crate::engine;
+use crate::failure;
+use crate::Register;
+use crate::run::run as run_component;
+use crate::state::State;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::ptr::NonNull;
+use mwasm_plan::{DecodeError, Plan, check_tree};
+use mwasm_ports::{Outcome, Output, Ports};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine, Error, Result};
+
+/// Opens a port beyond the basic ones.
+pub type OpenPort = fn(&mut Ports);
+
+/// The table at [`mwasm_plan::symbols::IMAGE`], written by the fuse stage.
+#[repr(C)]
+struct Image {
+    app: *const u8,
+    app_bytes: usize,
+    plan: *const u8,
+    plan_bytes: usize,
+    interfaces: *const Register,
+    interface_count: usize,
+    ports: *const OpenPort,
+    port_count: usize,
+}
+
+unsafe extern "Rust" {
+    #[link_name = "mwasm_image"]
+    static IMAGE: Image;
+}
+
+/// The plan of this image.
+pub fn plan() -> Result<Plan<'static>, DecodeError> {
+    // SAFETY: the fuse stage wrote the table: address and length of the plan, which is constant for the whole run.
+    let bytes = unsafe { core::slice::from_raw_parts(IMAGE.plan, IMAGE.plan_bytes) };
+    Plan::decode(bytes)
+}
+
+/// Runs this image on a machine, to the app's end. Whatever goes wrong is told on the console.
+pub fn run(mut ports: Ports) -> Outcome {
+    let outcome = plan().map_err(|error| format!("{error}")).and_then(|plan| {
+        // SAFETY: the fuse stage wrote the table: address and number of port openers of this type.
+        let openers = unsafe { core::slice::from_raw_parts(IMAGE.ports, IMAGE.port_count) };
+        for open in openers {
+            open(&mut ports);
+        }
+        if !openers.is_empty() && ports.entropy.is_none() {
+            return Err(String::from(
+                "the app asks for secure randomness and this machine has none; give it a processor with RDRAND or RNDR, or a virtio-rng device",
+            ));
+        }
+        run_plan(&ports, &plan).map_err(|error| format!("{error:#}"))
+    });
+    outcome.unwrap_or_else(|why| {
+        // A console that takes nothing now cannot be waited for here: there is no app yet, and so no reactor.
+        let _ = ports.console.write(Output::Err, format!("mwasm: this image cannot start: {why}\n").as_bytes());
+        Outcome::Failed
+    })
+}
+
+fn run_plan(ports: &Ports, plan: &Plan<'static>) -> Result<Outcome> {
+    for dir in &plan.dirs {
+        check_tree(dir).map_err(|error| Error::msg(format!("its embedded files are damaged: {error}")))?;
+    }
+    let mut config = Config::new();
+    engine::configure(&mut config, plan.memory.stack_bytes, engine::CONCURRENCY);
+    engine::detect_features(&mut config);
+    config.with_custom_code_memory(Some(Arc::new(code::InPlace)));
+    config.with_host_stack(Arc::new(stacks::Guarded));
+    let engine = Engine::new(&config)?;
+    // SAFETY: the fuse stage put the output of Wasmtime's own compiler there, and it stays for the whole run.
+    let component = unsafe {
+        let app = NonNull::slice_from_raw_parts(NonNull::new_unchecked(IMAGE.app.cast_mut()), IMAGE.app_bytes);
+        Component::deserialize_raw(&engine, app)?
+    };
+    let mut linker = Linker::new(&engine);
+    // SAFETY: the fuse stage wrote the table: address and number of registration functions of this type.
+    for register in unsafe { core::slice::from_raw_parts(IMAGE.interfaces, IMAGE.interface_count) } {
+        register(&mut linker)?;
+    }
+    Ok(run_component(&component, &linker, plan.entry, State::new(ports.clone(), plan), failure::describe))
+}

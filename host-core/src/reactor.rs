@@ -1,0 +1,240 @@
+//! The executor: runs one future on one thread, and parks the machine when it cannot go on.
+//!
+//! Host functions that must wait await [`Reactor::wait`] with a deadline, a set of devices, or both. [`Reactor::block_on`] polls
+//! the app's future; when it is pending, and nothing was woken meanwhile, the reactor asks the [`Idle`](mwasm_ports::Idle) port to
+//! park until the earliest deadline or the first device that anybody waits for, and wakes those whose time has come. There is no
+//! other place where a host waits, and no other queue.
+//!
+//! A waiter is plain data (a number, a deadline, a set): all that a run waits for can be listed at any time.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use core::future::Future;
+use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
+use mwasm_ports::{Ports, Ready};
+use spin::Mutex;
+
+/// All that a run waits for.
+pub struct Reactor {
+    ports: Ports,
+    waiters: Mutex<Waiters>,
+}
+
+#[derive(Default)]
+struct Waiters {
+    next_id: u64,
+    by_id: BTreeMap<u64, Waiter>,
+    /// `(deadline in nanoseconds, id)`, so that the first is the next to come.
+    by_deadline: BTreeSet<(u64, u64)>,
+}
+
+struct Waiter {
+    deadline_ns: Option<u64>,
+    interest: Ready,
+    waker: Waker,
+}
+
+/// Somebody outside asked for the end while the app ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+impl Reactor {
+    /// A reactor on a machine.
+    pub fn new(ports: Ports) -> Arc<Self> {
+        Arc::new(Self { ports, waiters: Mutex::default() })
+    }
+
+    /// Waits until `deadline_ns` on the monotonic clock, or until something in `interest` may be ready, whichever comes first.
+    /// May end early: look again afterwards.
+    pub fn wait(self: &Arc<Self>, deadline_ns: Option<u64>, interest: Ready) -> Wait {
+        Wait { reactor: self.clone(), deadline_ns, interest, id: None }
+    }
+
+    /// Runs `future` to its end, or until somebody outside asks for the end.
+    pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Stopped> {
+        let mut future = pin!(future);
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
+        loop {
+            woken.0.store(false, Ordering::Relaxed);
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                return Ok(output);
+            }
+            while !woken.0.load(Ordering::Relaxed) {
+                self.park()?;
+            }
+        }
+    }
+
+    /// Parks once, and wakes whoever it was for.
+    fn park(&self) -> Result<(), Stopped> {
+        let (deadline_ns, interest) = self.waiters.lock().next();
+        let happened = self.ports.idle.park(deadline_ns, interest);
+        let now_ns = self.ports.clock.monotonic_ns();
+        while let Some(waker) = self.waiters.lock().take_ready(now_ns, happened) {
+            waker.wake();
+        }
+        if happened.contains(Ready::STOP) { Err(Stopped) } else { Ok(()) }
+    }
+}
+
+impl Waiters {
+    fn insert(&mut self, waiter: Waiter) -> u64 {
+        self.next_id += 1;
+        if let Some(deadline_ns) = waiter.deadline_ns {
+            self.by_deadline.insert((deadline_ns, self.next_id));
+        }
+        self.by_id.insert(self.next_id, waiter);
+        self.next_id
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Waiter> {
+        let waiter = self.by_id.remove(&id)?;
+        if let Some(deadline_ns) = waiter.deadline_ns {
+            self.by_deadline.remove(&(deadline_ns, id));
+        }
+        Some(waiter)
+    }
+
+    /// The earliest deadline, and everything that anybody waits for.
+    fn next(&self) -> (Option<u64>, Ready) {
+        let interest = self.by_id.values().fold(Ready::NONE, |all, waiter| all.with(waiter.interest));
+        (self.by_deadline.first().map(|(deadline_ns, _)| *deadline_ns), interest)
+    }
+
+    /// Takes out one waiter whose time has come.
+    fn take_ready(&mut self, now_ns: u64, happened: Ready) -> Option<Waker> {
+        let due = self.by_deadline.first().filter(|(deadline_ns, _)| *deadline_ns <= now_ns).map(|(_, id)| *id);
+        let meets = |waiter: &Waiter| Ready::ALL.iter().any(|one| happened.contains(*one) && waiter.interest.contains(*one));
+        let id = due.or_else(|| self.by_id.iter().find(|(_, waiter)| meets(waiter)).map(|(id, _)| *id))?;
+        self.remove(id).map(|waiter| waiter.waker)
+    }
+}
+
+/// Future of [`Reactor::wait`].
+pub struct Wait {
+    reactor: Arc<Reactor>,
+    deadline_ns: Option<u64>,
+    interest: Ready,
+    id: Option<u64>,
+}
+
+impl Future for Wait {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let reactor = self.reactor.clone();
+        let mut waiters = reactor.waiters.lock();
+        match self.id {
+            None => {
+                let waiter =
+                    Waiter { deadline_ns: self.deadline_ns, interest: self.interest, waker: context.waker().clone() };
+                self.id = Some(waiters.insert(waiter));
+                Poll::Pending
+            }
+            Some(id) => match waiters.by_id.get_mut(&id) {
+                Some(waiter) => {
+                    waiter.waker.clone_from(context.waker());
+                    Poll::Pending
+                }
+                None => Poll::Ready(()),
+            },
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.reactor.waiters.lock().remove(id);
+        }
+    }
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use mwasm_ports::fake::Machine;
+    use mwasm_ports::faulty::{Faults, Faulty};
+
+    /// Polls all of `futures` until they are done, in whatever order.
+    async fn all<F: Future<Output = ()>>(futures: Vec<F>) {
+        let mut futures: Vec<_> = futures.into_iter().map(|future| Some(alloc::boxed::Box::pin(future))).collect();
+        core::future::poll_fn(|context| {
+            for slot in &mut futures {
+                if slot.as_mut().is_some_and(|future| future.as_mut().poll(context).is_ready()) {
+                    *slot = None;
+                }
+            }
+            if futures.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    #[test]
+    fn sleeps_end_in_order_of_their_deadlines() {
+        let machine = Machine::new(1);
+        let reactor = Reactor::new(machine.ports());
+        let order = Mutex::new(Vec::new());
+        let sleep = |ns: u64| {
+            let (reactor, order) = (&reactor, &order);
+            async move {
+                reactor.wait(Some(ns), Ready::NONE).await;
+                order.lock().push(ns);
+            }
+        };
+        assert_eq!(reactor.block_on(all(alloc::vec![sleep(30), sleep(10), sleep(20)])), Ok(()));
+        assert_eq!(*order.lock(), [10, 20, 30]);
+        assert_eq!(machine.state().parks, 3, "one park a deadline, none in between");
+        assert!(reactor.waiters.lock().by_id.is_empty() && reactor.waiters.lock().by_deadline.is_empty());
+    }
+
+    #[test]
+    fn a_device_wakes_before_the_deadline() {
+        let machine = Machine::new(1);
+        machine.state().input_later.push_back((5, b"x".to_vec()));
+        let reactor = Reactor::new(machine.ports());
+        assert_eq!(reactor.block_on(reactor.wait(Some(100), Ready::CONSOLE_IN)), Ok(()));
+        assert_eq!(machine.state().now_ns, 5);
+    }
+
+    #[test]
+    fn early_parks_change_nothing() {
+        let machine = Machine::new(1);
+        let ports = Faulty::ports(machine.ports(), Faults { park_early: 200, ..Faults::default() }, 4);
+        let reactor = Reactor::new(ports);
+        assert_eq!(reactor.block_on(reactor.wait(Some(77), Ready::NONE)), Ok(()));
+        assert_eq!(machine.state().now_ns, 77);
+    }
+
+    #[test]
+    fn a_stop_ends_the_wait() {
+        let machine = Machine::new(1);
+        machine.state().stop_at_ns = Some(9);
+        let reactor = Reactor::new(machine.ports());
+        assert_eq!(reactor.block_on(reactor.wait(Some(100), Ready::NONE)), Err(Stopped));
+    }
+
+    #[test]
+    fn a_dropped_wait_is_forgotten() {
+        let machine = Machine::new(1);
+        let reactor = Reactor::new(machine.ports());
+        let mut wait = alloc::boxed::Box::pin(reactor.wait(Some(5), Ready::NONE));
+        assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(wait);
+        assert!(reactor.waiters.lock().by_id.is_empty());
+    }
+}

@@ -1,0 +1,89 @@
+//! Interfaces that this host does not serve but that apps import all the same.
+//!
+//! Python and StarlingMonkey import the whole of `wasi:sockets` (and some `wasi:http`) whether they use it or not. Such an app must
+//! start, and must learn from the interface's own error that there is no network when it tries. So each function is answered by
+//! one that looks at the type of its result and returns the error case that says "not supported". No socket can ever be made;
+//! a function that could only be called on one, or that has no way to say no, ends the app with a message.
+
+use crate::State;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use wasmtime::component::types::ComponentFunc;
+use wasmtime::component::{LinkerInstance, ResourceType, Type, Val};
+use wasmtime::{Error, Result};
+
+/// Every resource of a refused interface.
+pub(crate) struct Refused;
+
+/// Error cases that say no, best first.
+const CASES: &[&str] = &["not-supported", "unsupported", "internal-error", "name-unresolvable", "access-denied", "other"];
+
+/// Defines `resources` and `functions` of an interface, all refused.
+pub(crate) fn refuse(instance: &mut LinkerInstance<'_, State>, resources: &[&str], functions: &[&str]) -> Result<()> {
+    for resource in resources {
+        instance.resource(resource, ResourceType::host::<Refused>(), |mut context, handle| {
+            let handle = wasmtime::component::Resource::<Refused>::new_own(handle);
+            context.data_mut().table.delete(handle)?;
+            Ok(())
+        })?;
+    }
+    for function in functions {
+        let name = String::from(*function);
+        instance.func_new(function, move |_, ty, _, results| answer(&name, &ty, results))?;
+    }
+    Ok(())
+}
+
+/// Defines async `functions` of an interface, all refused.
+#[cfg(feature = "component-model-async")]
+pub(crate) fn refuse_async(instance: &mut LinkerInstance<'_, State>, functions: &[&str]) -> Result<()> {
+    for function in functions {
+        let name = String::from(*function);
+        instance.func_new_concurrent(function, move |_, ty, _, results| {
+            let answered = answer(&name, &ty, results);
+            Box::pin(async move { answered })
+        })?;
+    }
+    Ok(())
+}
+
+fn answer(name: &str, ty: &ComponentFunc, results: &mut [Val]) -> Result<()> {
+    let refusal = match ty.results().next() {
+        Some(Type::Result(result)) => result.err().and_then(|error| error_case(&error)),
+        Some(Type::Option(_)) => {
+            return set(name, results, Val::Option(None));
+        }
+        _ => None,
+    };
+    let Some(error) = refusal else {
+        return Err(Error::msg(format!("the app called '{name}', but this image has no network")));
+    };
+    set(name, results, Val::Result(Err(Some(Box::new(error)))))
+}
+
+fn set(name: &str, results: &mut [Val], value: Val) -> Result<()> {
+    let slot = results.first_mut().ok_or_else(|| Error::msg(format!("'{name}' has no result")))?;
+    *slot = value;
+    Ok(())
+}
+
+/// The case of an error type that says no best.
+fn error_case(error: &Type) -> Option<Val> {
+    match error {
+        Type::Enum(cases) => {
+            let name = CASES.iter().find(|wanted| cases.names().any(|name| name == **wanted))?;
+            Some(Val::Enum(String::from(*name)))
+        }
+        Type::Variant(variant) => {
+            let found = CASES.iter().find_map(|wanted| variant.cases().find(|case| case.name == *wanted))?;
+            let payload = match found.ty {
+                None => None,
+                Some(Type::Option(_)) => Some(Box::new(Val::Option(None))),
+                Some(_) => return None,
+            };
+            Some(Val::Variant(String::from(found.name), payload))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,129 @@
+//! From a precompiled component to its exit code.
+
+use crate::failure;
+use crate::reactor::{Reactor, Stopped};
+use crate::state::{Event, State};
+use alloc::format;
+use alloc::sync::Arc;
+use mwasm_plan::Entry;
+use mwasm_ports::{Outcome, Output};
+use wasmtime::component::{Component, Instance, Linker};
+use wasmtime::{Error, Result, Store};
+
+/// Instantiates `component`, calls the plan's entry, and runs it to its end. What went wrong is told on the console's error output,
+/// in `describe`'s words ([`failure::describe`] unless the host has better).
+pub fn run(
+    component: &Component,
+    linker: &Linker<State>,
+    entry: Entry<'_>,
+    state: State,
+    describe: fn(&Error) -> alloc::string::String,
+) -> Outcome {
+    let reactor = state.reactor.clone();
+    let mut store = Store::new(component.engine(), state);
+    store.limiter(|state| &mut state.limits);
+    let (result, started) = start_and_call(&reactor, &mut store, component, linker, entry);
+    if !drain(&reactor, &mut store) {
+        return Outcome::Stopped;
+    }
+    let outcome = match &result {
+        Err(Stopped) => return Outcome::Stopped,
+        Ok(Ok(outcome)) => return *outcome,
+        Ok(Err(error)) if started => failure::outcome(error),
+        Ok(Err(error)) => match failure::outcome(error) {
+            Outcome::Trap if error.downcast_ref::<wasmtime::Trap>().is_none() => Outcome::Failed,
+            outcome => outcome,
+        },
+    };
+    if let (Ok(Err(error)), Outcome::Trap | Outcome::Failed) = (&result, outcome) {
+        let text = match outcome {
+            Outcome::Failed => format!("mwasm: the app cannot start: {error:#}\n{}", memory_hint(&store)),
+            _ => format!("{}{}", describe(error), memory_hint(&store)),
+        };
+        say(&reactor, &mut store, &text);
+    }
+    outcome
+}
+
+/// The run itself; the flag says whether the app was instantiated.
+fn start_and_call(
+    reactor: &Arc<Reactor>,
+    store: &mut Store<State>,
+    component: &Component,
+    linker: &Linker<State>,
+    entry: Entry<'_>,
+) -> (Result<Result<Outcome>, Stopped>, bool) {
+    match reactor.block_on(linker.instantiate_async(&mut *store, component)) {
+        Err(Stopped) => (Err(Stopped), false),
+        Ok(Err(error)) => (Ok(Err(error)), false),
+        Ok(Ok(instance)) => (reactor.block_on(call(store, component, instance, entry)), true),
+    }
+}
+
+async fn call(
+    store: &mut Store<State>,
+    component: &Component,
+    instance: Instance,
+    entry: Entry<'_>,
+) -> Result<Outcome> {
+    let (export, concurrent) = match entry {
+        Entry::None => return Ok(Outcome::Exit(0)),
+        Entry::Run02(export) => (export, false),
+        Entry::Run03(export) => (export, true),
+    };
+    let index = component.get_export_index(None, export);
+    let index = index.and_then(|interface| component.get_export_index(Some(&interface), "run"));
+    let index = index.ok_or_else(|| Error::msg(format!("it exports no function 'run' in '{export}'")))?;
+    let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, index)?;
+    let (result,) = if concurrent { call_concurrent(store, run).await? } else { run.call_async(&mut *store, ()).await? };
+    Ok(Outcome::Exit(u8::from(result.is_err())))
+}
+
+type Run = wasmtime::component::TypedFunc<(), (Result<(), ()>,)>;
+
+#[cfg(feature = "component-model-async")]
+async fn call_concurrent(store: &mut Store<State>, run: Run) -> Result<(Result<(), ()>,)> {
+    store.run_concurrent(async move |accessor| run.call_concurrent(accessor, ()).await).await?
+}
+
+#[cfg(not(feature = "component-model-async"))]
+async fn call_concurrent(_store: &mut Store<State>, _run: Run) -> Result<(Result<(), ()>,)> {
+    Err(Error::msg("this host was built without the component model's async, which WASI 0.3 needs"))
+}
+
+/// Hands over all output that is in flight; `false` if somebody asked for the end meanwhile.
+fn drain(reactor: &Arc<Reactor>, store: &mut Store<State>) -> bool {
+    let state = store.data_mut();
+    [Output::Out, Output::Err].into_iter().all(|to| {
+        while !state.is_ready(Event::Output(to)) {
+            let (deadline_ns, interest) = Event::Output(to).wait_for();
+            if reactor.block_on(reactor.wait(deadline_ns, interest)).is_err() {
+                return false;
+            }
+        }
+        true
+    })
+}
+
+/// Says something of the host's own on the error output. A console that is gone cannot be told so.
+fn say(reactor: &Arc<Reactor>, store: &mut Store<State>, text: &str) {
+    let state = store.data_mut();
+    let console = state.ports.console.clone();
+    if state.console.write(&*console, Output::Err, text.as_bytes()).is_ok() {
+        drain(reactor, store);
+    }
+}
+
+/// An app that was refused memory most often fails of that.
+fn memory_hint(store: &Store<State>) -> alloc::string::String {
+    let limits = &store.data().limits;
+    match limits.refused_bytes() {
+        0 => alloc::string::String::new(),
+        refused => format!(
+            "mwasm: it has {} KiB of memory and was refused {} KiB more of {} KiB; give it more ([memory] heap, or a larger machine)\n",
+            limits.granted_bytes() >> 10,
+            refused >> 10,
+            limits.most_bytes() >> 10,
+        ),
+    }
+}

@@ -1,0 +1,2 @@
+//! WASI 0.3.
+mod network;
