@@ -1,0 +1,80 @@
+//! The settings of Wasmtime with which apps are compiled.
+//!
+//! Wasmtime writes its settings into each precompiled app, and a host refuses one whose settings differ from its own. So these are
+//! the settings that `host-core`'s `engine` module applies on the other side; what neither side sets has Wasmtime's default for
+//! 64-bit targets with virtual memory and native signals.
+
+use crate::target::Arch;
+use anyhow::Result;
+use mwasm_plan::tunables::X86_64_FEATURES;
+use wasmparser::{Validator, WasmFeatures};
+use wasmtime::{Config, Engine};
+
+/// The version of Wasmtime, which an image and its host object share.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
+/// The settings for an app that is compiled for `arch`; `concurrency` for one that uses the component model's async.
+pub fn config(arch: Arch, concurrency: bool) -> Result<Config> {
+    let mut config = Config::new();
+    config.target(arch.triple()).map_err(error)?;
+    config.wasm_component_model(true);
+    config.wasm_component_model_async(concurrency);
+    config.concurrency_support(concurrency);
+    config.memory_init_cow(true);
+    config.generate_address_map(false);
+    config.native_unwind_info(false);
+    config.debug_symbols(false);
+    if arch == Arch::X86_64 {
+        for (flag, _) in X86_64_FEATURES {
+            // SAFETY: the host checks each of these features by CPUID before it runs the code.
+            unsafe { config.cranelift_flag_enable(flag) };
+        }
+    }
+    Ok(config)
+}
+
+/// A compiler with the settings of [`config`].
+pub fn compiler(arch: Arch, concurrency: bool) -> Result<Engine> {
+    Engine::new(&config(arch, concurrency)?).map_err(error)
+}
+
+/// Wasmtime's errors as this crate passes them on.
+pub fn error(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::Error::from_boxed(error.into())
+}
+
+/// The WebAssembly features that apps may use.
+pub fn features() -> Result<WasmFeatures> {
+    Ok(compiler(Arch::X86_64, true)?.get_wasm_features())
+}
+
+/// Whether a valid component uses the component model's async: `async` functions, streams, futures, or the built-ins for them. It
+/// does if it is not valid without.
+pub fn uses_async(component: &[u8]) -> Result<bool> {
+    let without = compiler(Arch::X86_64, false)?.get_wasm_features();
+    Ok(Validator::new_with_features(without).validate_all(component).is_err())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_architectures_have_a_compiler() {
+        for arch in Arch::ALL {
+            for concurrency in [false, true] {
+                compiler(arch, concurrency).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn async_is_seen_in_types_and_built_ins() {
+        let uses = |text: &str| uses_async(&wat::parse_str(text).unwrap()).unwrap();
+        assert!(!uses(r#"(component (import "f" (func)))"#));
+        assert!(uses(r#"(component (import "f" (func async)))"#));
+        assert!(uses("(component (type (stream u8)))"));
+        assert!(uses("(component (core func (canon waitable-set.new)))"));
+        assert!(uses("(component (component (core func (canon waitable-set.new))))"));
+    }
+}

@@ -1,0 +1,145 @@
+use super::*;
+use crate::app::App;
+use object::write::{Object as NewObject, Relocation, StandardSection, Symbol, SymbolSection};
+use object::{Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope, elf};
+
+/// A host of a few sections: `_start` reads the image table; two interfaces, of which an image takes one; a PVH note.
+fn host(arch: Arch) -> Vec<u8> {
+    let (architecture, absolute) = match arch {
+        Arch::X86_64 => (Architecture::X86_64, elf::R_X86_64_64),
+        Arch::Aarch64 => (Architecture::Aarch64, elf::R_AARCH64_ABS64),
+    };
+    let mut object = NewObject::new(BinaryFormat::Elf, architecture, Endianness::Little);
+    let mut function = |name: &str, fill: u8| {
+        let section = object.add_section(vec![], format!(".text.{name}").into_bytes(), SectionKind::Text);
+        object.append_section_data(section, &[fill; 64], 16);
+        let symbol = Symbol {
+            name: name.as_bytes().to_vec(),
+            value: 0,
+            size: 64,
+            kind: SymbolKind::Text,
+            scope: SymbolScope::Linkage,
+            weak: false,
+            section: SymbolSection::Section(section),
+            flags: SymbolFlags::None,
+        };
+        (section, object.add_symbol(symbol))
+    };
+    let (start, _) = function("_start", 1);
+    function("mwasm_iface_cli_exit_0_2", 2);
+    function("mwasm_iface_io_poll_0_2", 3);
+    let image = object.add_symbol(Symbol {
+        name: names::IMAGE.as_bytes().to_vec(),
+        value: 0,
+        size: 0,
+        kind: SymbolKind::Unknown,
+        scope: SymbolScope::Unknown,
+        weak: false,
+        section: SymbolSection::Undefined,
+        flags: SymbolFlags::None,
+    });
+    let flags = RelocationFlags::Elf { r_type: absolute };
+    object.add_relocation(start, Relocation { offset: 8, symbol: image, addend: 0, flags }).unwrap();
+    let bss = object.section_id(StandardSection::UninitializedData);
+    object.append_section_bss(bss, 0x3000, 16);
+    let note = object.add_section(vec![], b".note.pvh".to_vec(), SectionKind::Note);
+    object.section_mut(note).flags = object::SectionFlags::Elf { sh_flags: u64::from(elf::SHF_ALLOC) };
+    object.append_section_data(note, &[4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, b'X', b'e', b'n', 0, 0, 0, 16, 0, 0, 0, 0, 0], 4);
+    object.write().unwrap()
+}
+
+fn native(arch: Arch) -> Native {
+    let text = r#"(component
+        (core module $m (memory 1) (data (i32.const 0) "data")
+            (func $double (export "double") (param i32) (result i32) (i32.add (local.get 0) (local.get 0))))
+        (core instance (instantiate $m)))"#;
+    let app = App { name: "app".into(), sha256: String::new(), component: wat::parse_str(text).unwrap() };
+    crate::compile::compile(&app, arch, &mut Report::new(Target::Desktop, arch)).unwrap()
+}
+
+fn fused(target: Target, arch: Arch) -> Image {
+    let plan = Plan { name: "app", ..Plan::default() };
+    let exit = mwasm_plan::interfaces::find("wasi:cli/exit@0.2.6").unwrap();
+    fuse_with(host(arch), &native(arch), &plan, &[exit], target, arch).unwrap()
+}
+
+const ALL: [(Target, Arch); 4] = [
+    (Target::Desktop, Arch::X86_64),
+    (Target::Desktop, Arch::Aarch64),
+    (Target::Xen, Arch::X86_64),
+    (Target::Arm, Arch::Aarch64),
+];
+
+#[test]
+fn an_image_has_what_it_needs_and_no_more() {
+    for (target, arch) in ALL {
+        let image = fused(target, arch);
+        let has = |fill: u8| image.bytes.windows(24).any(|bytes| bytes == [fill; 24]);
+        assert!(has(1) && has(2), "{target}: entry and the interface that is imported");
+        assert!(!has(3), "{target}: an interface that is not imported");
+        let plan = Plan::decode(mwasm_plan::find(&image.bytes).unwrap()).unwrap();
+        assert_eq!(plan.name, "app");
+    }
+}
+
+#[test]
+fn elf_images_are_minimal_executables() {
+    for (target, arch) in ALL.into_iter().filter(|(target, _)| *target != Target::Arm) {
+        let image = fused(target, arch);
+        let file = object::File::parse(&*image.bytes).unwrap();
+        assert_eq!(file.kind(), object::ObjectKind::Executable);
+        assert_eq!(file.sections().count(), 0);
+        let kinds: Vec<u32> = program_headers(&image.bytes).into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds.contains(&elf::PT_NOTE), target == Target::Xen, "{target} {kinds:?}");
+        assert!(program_headers(&image.bytes).iter().all(|(kind, flags)| *kind != elf::PT_LOAD || flags & 3 != 3), "W^X");
+    }
+}
+
+fn program_headers(image: &[u8]) -> Vec<(u32, u32)> {
+    use object::read::elf::{FileHeader, ProgramHeader};
+    let header = elf::FileHeader64::<object::Endianness>::parse(image).unwrap();
+    let endian = header.endian().unwrap();
+    let headers = header.program_headers(endian, image).unwrap();
+    headers.iter().map(|header| (header.p_type(endian), header.p_flags(endian))).collect()
+}
+
+#[test]
+fn the_arm_image_is_flat_and_branches_to_its_entry() {
+    let image = fused(Target::Arm, Arch::Aarch64);
+    assert_eq!(image.bytes[56..60], *b"ARMd");
+    let branch = u32::from_le_bytes(image.bytes[..4].try_into().unwrap());
+    assert_eq!(branch >> 26, 0b000101);
+    let entry = (branch & 0x3ff_ffff) as usize * 4;
+    assert_eq!(image.bytes[entry..entry + 4], [1; 4]);
+    let memory = u64::from_le_bytes(image.bytes[16..24].try_into().unwrap());
+    assert_eq!(memory, image.memory_bytes);
+}
+
+#[test]
+fn equal_inputs_give_equal_bytes() {
+    for (target, arch) in ALL {
+        assert_eq!(fused(target, arch).bytes, fused(target, arch).bytes, "{target}");
+    }
+}
+
+#[test]
+fn the_size_map_counts_every_byte_once() {
+    for (target, arch) in ALL {
+        let image = fused(target, arch);
+        let (map, map_bytes) = map::find(&image.bytes).unwrap();
+        assert_eq!(map.bytes as usize + map_bytes, image.bytes.len(), "{target}");
+        let app = map.children.iter().find(|node| node.name == "app").unwrap();
+        let code = app.children.iter().find(|node| node.name == "code").unwrap();
+        assert!(code.children.iter().any(|function| function.name == "double"), "{code:?}");
+        assert_eq!(image.parts().iter().map(|part| part.bytes).sum::<u64>() as usize, image.bytes.len());
+    }
+}
+
+#[test]
+fn an_interface_that_the_host_lacks_fails_the_link() {
+    let plan = Plan { name: "app", ..Plan::default() };
+    let stdout = mwasm_plan::interfaces::find("wasi:cli/stdout@0.2.6").unwrap();
+    let arch = Arch::X86_64;
+    let error = fuse_with(host(arch), &native(arch), &plan, &[stdout], Target::Desktop, arch).unwrap_err();
+    assert!(format!("{error:#}").contains("mwasm_iface_cli_stdout_0_2"), "{error:#}");
+}
