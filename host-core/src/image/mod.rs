@@ -14,6 +14,7 @@ use crate::state::State;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ptr::NonNull;
 use mwasm_plan::{DecodeError, Plan, check_tree};
 use mwasm_ports::{Outcome, Output, Ports};
@@ -49,8 +50,14 @@ pub fn plan() -> Result<Plan<'static>, DecodeError> {
 }
 
 /// Runs this image on a machine, to the app's end. Whatever goes wrong is told on the console.
-pub fn run(mut ports: Ports) -> Outcome {
-    let outcome = plan().map_err(|error| format!("{error}")).and_then(|plan| {
+pub fn run(ports: Ports) -> Outcome {
+    run_with_args(ports, None)
+}
+
+/// As [`run`], with arguments (after the program's name) in place of those compiled in.
+pub fn run_with_args(mut ports: Ports, args: Option<Vec<&'static str>>) -> Outcome {
+    let outcome = plan().map_err(|error| format!("{error}")).and_then(|mut plan| {
+        plan.args = args.unwrap_or(plan.args);
         // SAFETY: the fuse stage wrote the table: address and number of port openers of this type.
         let openers = unsafe { core::slice::from_raw_parts(IMAGE.ports, IMAGE.port_count) };
         for open in openers {

@@ -1,0 +1,37 @@
+//! What an image has in place of a C library: a start, a heap, memory by `mmap`, and traps by signals.
+
+mod heap;
+mod memory;
+pub(crate) mod start;
+mod traps;
+
+use crate::ports::Process;
+use core::fmt::Write;
+use mwasm_ports::{Outcome, Power};
+
+/// Opens the one port that not every app needs; named in the image's table.
+#[unsafe(no_mangle)]
+pub fn mwasm_port_entropy(ports: &mut mwasm_ports::Ports) {
+    Process::open_entropy(ports);
+}
+
+/// Standard error, for the last words of a host that cannot go on.
+struct LastWords;
+
+impl Write for LastWords {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        crate::sys::write(2, text.as_bytes()).map(drop).map_err(|_| core::fmt::Error)
+    }
+}
+
+/// Ends the process over a fault of the host's own.
+fn die(words: core::fmt::Arguments<'_>) -> ! {
+    let _ = writeln!(LastWords, "mwasm: the host failed: {words}");
+    Process.off(Outcome::Failed);
+    crate::sys::exit(Outcome::FAILED_CODE)
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    die(format_args!("{info}"))
+}
