@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn a_failed_program_is_reported_with_its_last_words() {
-        let error = quiet(Command::new("sh").args(["-c", "echo the reason >&2; exit 3"]), "trying").unwrap_err().to_string();
+        let error =
+            quiet(Command::new("sh").args(["-c", "echo the reason >&2; exit 3"]), "trying").unwrap_err().to_string();
         assert!(error.starts_with("trying failed (exit status: 3): sh -c "), "{error}");
         assert!(error.ends_with("the reason"), "{error}");
     }
@@ -69,7 +70,10 @@ mod tests {
     fn long_output_keeps_its_beginning_and_its_end() {
         let text = (1..=100).map(|number| number.to_string()).collect::<Vec<_>>().join("\n");
         let shown = shorten(&text);
-        assert!(shown.starts_with("1\n2\n") && shown.contains("15\n[...]\n61\n") && shown.ends_with("\n100"), "{shown}");
+        assert!(
+            shown.starts_with("1\n2\n") && shown.contains("15\n[...]\n61\n") && shown.ends_with("\n100"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -25,7 +25,9 @@ pub fn install(packages: &[&str], purpose: &str) -> Result<()> {
         );
     }
     if !is_root()? {
-        bail!("{purpose} is missing, and installing packages takes root. Run: sudo apt-get update && sudo apt-get install {names}");
+        bail!(
+            "{purpose} is missing, and installing packages takes root. Run: sudo apt-get update && sudo apt-get install {names}"
+        );
     }
     let step = progress::step(format!("installing {purpose}: {names}"));
     with_update(purpose, || {
@@ -62,6 +64,7 @@ fn apt_get(arguments: &[&str]) -> Command {
 }
 
 fn is_root() -> Result<bool> {
-    let user = run::output(Command::new("id").arg("-u"), "asking for the user's number").context("who runs this is not known")?;
+    let user = run::output(Command::new("id").arg("-u"), "asking for the user's number")
+        .context("who runs this is not known")?;
     Ok(user.trim() == "0")
 }

@@ -39,7 +39,8 @@ pub fn provide(name: &str, recipe: &str, make: impl FnOnce(&Path) -> Result<()>)
     partial.push(".partial");
     let partial = PathBuf::from(partial);
     if partial.exists() {
-        fs::remove_dir_all(&partial).with_context(|| format!("removing what is left of an interrupted set-up, {}", partial.display()))?;
+        fs::remove_dir_all(&partial)
+            .with_context(|| format!("removing what is left of an interrupted set-up, {}", partial.display()))?;
     }
     fs::create_dir_all(&partial).with_context(|| format!("making {}", partial.display()))?;
     make(&partial)?;

@@ -31,7 +31,9 @@ pub fn cross() -> Result<Cross> {
     match env::var(CHOICE).as_deref() {
         Ok("rustup") => return with_rustup(),
         Ok("debian") => return Ok(Cross::Debian(debian_rust::provide(&sysroot()?)?)),
-        Ok(other) if !other.is_empty() => bail!("{CHOICE} is {other:?}; wanted `rustup`, `debian`, or that it is not set"),
+        Ok(other) if !other.is_empty() => {
+            bail!("{CHOICE} is {other:?}; wanted `rustup`, `debian`, or that it is not set")
+        }
         _ => {}
     }
     if missing(&sysroot()?).is_empty() {
@@ -77,7 +79,8 @@ impl Cross {
 
 /// The root of the toolchain that runs this task.
 fn sysroot() -> Result<PathBuf> {
-    let sysroot = run::output(Command::new("rustc").args(["--print", "sysroot"]), "asking the compiler for its directory")?;
+    let sysroot =
+        run::output(Command::new("rustc").args(["--print", "sysroot"]), "asking the compiler for its directory")?;
     Ok(PathBuf::from(sysroot.trim()))
 }
 

@@ -122,8 +122,12 @@ fn arrange(unpacked: &Path, directory: &Path, stable: &Path) -> Result<()> {
         fs::remove_dir_all(&sources).or_else(|_| fs::remove_file(&sources))?;
     }
     fs::create_dir_all(&sources)?;
-    let Some(library) = entries(&unpacked.join("usr/src"))?.into_iter().map(|source| source.join("library")).find(|l| l.is_dir()) else {
-        bail!("wanted the standard library's source in Debian's package rust-web-src, found none; its layout has changed");
+    let Some(library) =
+        entries(&unpacked.join("usr/src"))?.into_iter().map(|source| source.join("library")).find(|l| l.is_dir())
+    else {
+        bail!(
+            "wanted the standard library's source in Debian's package rust-web-src, found none; its layout has changed"
+        );
     };
     rename(&library, &sources.join("library"))?;
 
@@ -152,7 +156,10 @@ fn build_libraries(unpacked: &Path, directory: &Path, target: &str) -> Result<()
 
     let sysroot = unpacked.join("sysroot");
     fs::create_dir_all(sysroot.join("src"))?;
-    fs::write(sysroot.join("Cargo.toml"), "[package]\nname = \"sysroot\"\nedition = \"2024\"\n[profile.release]\npanic = \"abort\"\n")?;
+    fs::write(
+        sysroot.join("Cargo.toml"),
+        "[package]\nname = \"sysroot\"\nedition = \"2024\"\n[profile.release]\npanic = \"abort\"\n",
+    )?;
     fs::write(sysroot.join("src/lib.rs"), if wasm { "" } else { "#![no_std]" })?;
     let mut command = cargo(directory);
     command.args(["build", "--release", "--target", target]).current_dir(&sysroot);
@@ -178,14 +185,18 @@ fn build_start(directory: &Path, target: &str, own: &Path) -> Result<()> {
     fs::write(&source, START)?;
     let mut command = rustc(directory);
     command.args(["--edition=2024", "--crate-type=lib", "--emit=obj", "--target", target]);
-    command.args(["-Cpanic=abort", "-Copt-level=s", "-Ccodegen-units=1", "-o"]).arg(own.join("crt1-command.o")).arg(&source);
+    command
+        .args(["-Cpanic=abort", "-Copt-level=s", "-Ccodegen-units=1", "-o"])
+        .arg(own.join("crt1-command.o"))
+        .arg(&source);
     run::quiet(&mut command, "compiling the start of WASI commands")?;
     fs::remove_file(&source)?;
     Ok(())
 }
 
 fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let read = || fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>();
+    let read =
+        || fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>();
     read().with_context(|| format!("listing {}", directory.display()))
 }
 

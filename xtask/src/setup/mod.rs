@@ -13,9 +13,9 @@ mod node;
 mod python;
 mod qemu;
 
-pub use cross::{Cross, TARGETS, cross};
-pub use node::{Node, node};
-pub use python::{Python, python};
+pub use cross::cross;
+pub use node::node;
+pub use python::python;
 pub use qemu::{qemu, tools};
 
 use anyhow::Result;

@@ -91,7 +91,9 @@ impl Node {
         let pinned = self.jco.join(PROGRAMS).join("node");
         let node = if pinned.is_file() { Some(pinned) } else { run::find("node") };
         let Some(node) = node else {
-            bail!("wanted Node.js 22, found none: npm has no package of it for this machine, and there is no `node` on PATH; install it");
+            bail!(
+                "wanted Node.js 22, found none: npm has no package of it for this machine, and there is no `node` on PATH; install it"
+            );
         };
         let mut command = Command::new(node);
         command.arg(directory.join(PROGRAMS).join(name));

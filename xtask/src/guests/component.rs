@@ -1,0 +1,59 @@
+//! From what a compiler makes to a component: with the adapter from WASI preview 1 where the compiler speaks that, without debug
+//! information, and with function names, so that a trap can be reported by the function it happened in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+};
+
+use super::Job;
+use crate::{run, setup};
+
+/// The source text of this module: part of every recipe.
+pub const RECIPE: &str = include_str!("component.rs");
+
+/// Makes a component of `core`, a command of WASI preview 1; returns the component's path.
+pub fn adapt(job: &Job, core: &Path) -> Result<PathBuf> {
+    let adapter = job.work.join("adapter.wasm");
+    fs::write(&adapter, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
+        .with_context(|| format!("writing {}", adapter.display()))?;
+    encode_with(job, core, &[format!("--adapt={WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME}={}", adapter.display())])
+}
+
+/// Makes a component of `core`, a module that holds its own world, as bindings of wit-bindgen leave it; returns the component's path.
+pub fn encode(job: &Job, core: &Path) -> Result<PathBuf> {
+    encode_with(job, core, &[])
+}
+
+fn encode_with(job: &Job, core: &Path, options: &[String]) -> Result<PathBuf> {
+    let python = setup::python()?;
+    let stripped = job.work.join("stripped.wasm");
+    run::quiet(python.wasm_tools().arg("strip").arg(core).arg("-o").arg(&stripped), "stripping debug information")?;
+    let component = job.work.join("component.wasm");
+    let mut command = python.wasm_tools();
+    command.args(["component", "new"]).args(options).arg(&stripped).arg("-o").arg(&component);
+    run::quiet(&mut command, "making a component")?;
+    Ok(component)
+}
+
+/// Checks that the file at `component` is a valid component, whatever made it.
+pub fn validate(component: &Path) -> Result<()> {
+    let mut command = setup::python()?.wasm_tools();
+    run::quiet(command.args(["validate", "--features=all"]).arg(component), "validating the component")
+}
+
+/// Lays out `wit/` in the job's directory as tools want it: the app's own world beside `dependencies`, a directory of WASI's packages.
+pub fn lay_out_wit(job: &Job, dependencies: &Path) -> Result<PathBuf> {
+    let wit = job.work.join("wit");
+    if wit.exists() {
+        fs::remove_dir_all(&wit).with_context(|| format!("removing {}", wit.display()))?;
+    }
+    fs::create_dir_all(&wit)?;
+    fs::copy(job.source.join("wit/world.wit"), wit.join("world.wit")).context("copying the app's wit/world.wit")?;
+    let mut copy = std::process::Command::new("cp");
+    run::quiet(copy.arg("-RL").arg(dependencies).arg(wit.join("deps")), "copying WASI's WIT packages")?;
+    Ok(wit)
+}
