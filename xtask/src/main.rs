@@ -2,7 +2,9 @@
 //! one variant of [`Command`], one module beside this file. Everything a task needs beyond Rust itself comes through [`setup`], which
 //! tasks call as they go, so that no task asks for a step to be done by hand first.
 
+mod build;
 mod guests;
+mod hosts;
 mod paths;
 mod progress;
 mod run;
@@ -26,12 +28,18 @@ enum Command {
     Setup(setup::Arguments),
     /// Build the example apps into target/guests, each with its language's real toolchain
     Guests(guests::Arguments),
+    /// Build the host objects into target/hosts
+    Hosts(hosts::Arguments),
+    /// Build mwasm with all host objects in it
+    Build(build::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Setup(arguments) => setup::main(&arguments),
         Command::Guests(arguments) => guests::main(&arguments),
+        Command::Hosts(arguments) => hosts::main(&arguments),
+        Command::Build(arguments) => build::main(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
