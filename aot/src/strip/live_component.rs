@@ -14,8 +14,7 @@
 
 use super::component::{ComponentId, Def, ROOT};
 use super::component_refs::{ComponentRefs, Space};
-use super::core_refs::CoreSpace;
-use super::link::{Provider, resolve_item};
+use super::decls::DeclSpaces;
 use super::liveness::{Liveness, Node};
 use anyhow::{Context, Result};
 use wasm_encoder::reencode::{Error, ReencodeComponent};
@@ -29,6 +28,9 @@ use wasmparser::{
 
 /// A reference out of a definition: level, space, index.
 type Reference = (u32, Space, u32);
+
+/// A visitor that collects references.
+type Collector<'f> = ComponentRefs<&'f mut dyn FnMut(u32, Space, u32) -> Result<u32>>;
 
 impl<'m, 'a> Liveness<'m, 'a> {
     pub(super) fn visit_component(&mut self, node: Node<'a>) -> Result<()> {
@@ -170,7 +172,7 @@ impl<'m, 'a> Liveness<'m, 'a> {
     }
 
     /// Keeps what is passed for the import `name` wherever component `id` is instantiated.
-    fn pass_arguments(&mut self, node: Node<'a>, id: ComponentId, name: &str, whole: bool) {
+    pub(super) fn pass_arguments(&mut self, node: Node<'a>, id: ComponentId, name: &str, whole: bool) {
         let model = self.model;
         for &(around, instance) in &model.component(id).sites {
             let Some((space, index)) = self.component_argument(around, instance, name) else { continue };
@@ -242,166 +244,8 @@ impl<'m, 'a> Liveness<'m, 'a> {
         Ok(())
     }
 
-    fn visit_export(&mut self, node: Node<'a>, id: ComponentId, instance: u32, name: &'a str) {
-        let model = self.model;
-        let component = model.component(id);
-        self.mark(Node::Item(id, Space::Instance, instance), node);
-        match component.def(Space::Instance, instance) {
-            Some(Def::Import(import)) => {
-                let ComponentTypeRef::Instance(ty) = import.ty else { return };
-                for (position, decl) in (0u32..).zip(component.instance_type(ty).unwrap_or_default()) {
-                    if matches!(decl, InstanceTypeDeclaration::Export { name: own, .. } if own.name == name) {
-                        self.mark(Node::Decl(id, ty, position), node);
-                    }
-                }
-            }
-            Some(Def::Instance(ComponentInstance::Instantiate { component_index, .. })) => {
-                let Some(inner) = model.component_of(id, *component_index) else { return };
-                // Functions may only be exported along with the types that their signatures name.
-                for (&own, &(space, index)) in &model.component(inner).exports {
-                    if own == name || space == Space::Type {
-                        self.mark(Node::Item(inner, space, index), node);
-                    }
-                }
-            }
-            Some(Def::Instance(ComponentInstance::FromExports(exports))) => {
-                for (position, export) in (0u32..).zip(exports) {
-                    if export.name.name == name || export.kind == ComponentExternalKind::Type {
-                        self.mark(Node::Entry(id, instance, position), node);
-                    }
-                }
-            }
-            Some(Def::Alias(ComponentAlias::InstanceExport { instance_index, name: alias, .. })) => {
-                match self.instance_behind(id, *instance_index, alias) {
-                    Some((id, instance)) => self.mark(Node::Export(id, instance, name), node),
-                    None => self.mark(Node::AllExports(id, *instance_index), node),
-                }
-            }
-            Some(Def::Export(export)) => self.mark(Node::Export(id, export.index, name), node),
-            _ => {}
-        }
-    }
-
-    /// The instance that the export `name` of an instance stands for, where that is known.
-    fn instance_behind(&self, mut id: ComponentId, mut instance: u32, name: &str) -> Option<(ComponentId, u32)> {
-        let model = self.model;
-        loop {
-            match model.component(id).def(Space::Instance, instance)? {
-                Def::Instance(ComponentInstance::Instantiate { component_index, .. }) => {
-                    let inner = model.component_of(id, *component_index)?;
-                    let (space, index) = *model.component(inner).exports.get(name)?;
-                    return (space == Space::Instance).then_some((inner, index));
-                }
-                Def::Instance(ComponentInstance::FromExports(exports)) => {
-                    let export = exports.iter().find(|e| e.name.name == name)?;
-                    return (export.kind == ComponentExternalKind::Instance).then_some((id, export.index));
-                }
-                Def::Alias(ComponentAlias::InstanceExport { instance_index, name: alias, .. }) => {
-                    (id, instance) = self.instance_behind(id, *instance_index, alias)?;
-                }
-                Def::Export(export) => instance = export.index,
-                _ => return None,
-            }
-        }
-    }
-
-    fn visit_all_exports(&mut self, node: Node<'a>, id: ComponentId, instance: u32) {
-        let model = self.model;
-        let component = model.component(id);
-        self.mark(Node::Item(id, Space::Instance, instance), node);
-        match component.def(Space::Instance, instance) {
-            Some(Def::Import(import)) => {
-                if let ComponentTypeRef::Instance(ty) = import.ty {
-                    self.mark_type(id, ty, node);
-                }
-                self.pass_arguments(node, id, import.name.name, true);
-            }
-            Some(Def::Instance(ComponentInstance::Instantiate { component_index, .. })) => {
-                let Some(inner) = model.component_of(id, *component_index) else { return };
-                let exports = model.component(inner);
-                for (def, adds) in exports.defs.iter().zip(&exports.adds) {
-                    if let (Def::Export(_), Some((space, index, _))) = (def, *adds) {
-                        self.mark_whole(inner, space, index, node);
-                    }
-                }
-            }
-            Some(Def::Instance(ComponentInstance::FromExports(exports))) => {
-                for (position, export) in (0u32..).zip(exports) {
-                    self.mark(Node::Entry(id, instance, position), node);
-                    self.mark_whole(id, Space::of(export.kind), export.index, node);
-                }
-            }
-            Some(Def::Alias(ComponentAlias::InstanceExport { instance_index, name, .. })) => {
-                match self.instance_behind(id, *instance_index, name) {
-                    Some((id, instance)) => self.mark(Node::AllExports(id, instance), node),
-                    None => self.mark(Node::AllExports(id, *instance_index), node),
-                }
-            }
-            Some(Def::Export(export)) => self.mark(Node::AllExports(id, export.index), node),
-            _ => {}
-        }
-    }
-
-    /// Asks a core instance for one of its exports.
-    pub(super) fn ask_core(&mut self, id: ComponentId, instance: u32, name: &str, reason: Node<'a>) {
-        let model = self.model;
-        self.mark(Node::Item(id, Space::CoreInstance, instance), reason);
-        match model.component(id).def(Space::CoreInstance, instance) {
-            Some(Def::CoreInstance(Instance::Instantiate { module_index, .. })) => {
-                if let Some(module) = model.module_of(id, *module_index)
-                    && let Some((export, _)) = model.module(module).export(name)
-                {
-                    self.mark(Node::CoreExport(module, export), reason);
-                }
-            }
-            Some(Def::CoreInstance(Instance::FromExports(exports))) => {
-                if let Some(position) = exports.iter().position(|e| e.name == name) {
-                    self.mark(Node::CoreEntry(id, instance, position as u32), reason);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn visit_all_core_exports(&mut self, node: Node<'a>, id: ComponentId, instance: u32) {
-        let model = self.model;
-        self.mark(Node::Item(id, Space::CoreInstance, instance), node);
-        match model.component(id).def(Space::CoreInstance, instance) {
-            Some(Def::CoreInstance(Instance::Instantiate { module_index, .. })) => {
-                let Some(module) = model.module_of(id, *module_index) else { return };
-                for (index, export) in (0u32..).zip(&model.module(module).exports) {
-                    self.mark(Node::CoreExport(module, index), node);
-                    if let Some(family) =
-                        self.links.family(module, super::module::space_of_kind(export.kind), export.index)
-                        && export.kind == wasmparser::ExternalKind::Table
-                    {
-                        self.mark(Node::Called(family, None), node);
-                    }
-                }
-            }
-            Some(Def::CoreInstance(Instance::FromExports(exports))) => {
-                for (position, export) in (0u32..).zip(exports) {
-                    self.mark(Node::CoreEntry(id, instance, position), node);
-                    if export.kind == wasmparser::ExternalKind::Table {
-                        self.expose_table(id, export.index, node);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Someone unknown, or the host, may call any slot of this table.
-    fn expose_table(&mut self, id: ComponentId, table: u32, reason: Node<'a>) {
-        if let Provider::Module(module, CoreSpace::Table, index) = resolve_item(self.model, id, Space::CoreTable, table)
-            && let Some(family) = self.links.family(module, CoreSpace::Table, index)
-        {
-            self.mark(Node::Called(family, None), reason);
-        }
-    }
-
     /// Keeps an item and all that can be got out of it.
-    fn mark_whole(&mut self, id: ComponentId, space: Space, index: u32, reason: Node<'a>) {
+    pub(super) fn mark_whole(&mut self, id: ComponentId, space: Space, index: u32, reason: Node<'a>) {
         self.mark(Node::Item(id, space, index), reason);
         match space {
             Space::Instance => self.mark(Node::AllExports(id, index), reason),
@@ -421,7 +265,7 @@ impl<'m, 'a> Liveness<'m, 'a> {
     }
 
     /// Keeps a type with all declarations.
-    fn mark_type(&mut self, id: ComponentId, ty: u32, reason: Node<'a>) {
+    pub(super) fn mark_type(&mut self, id: ComponentId, ty: u32, reason: Node<'a>) {
         self.mark(Node::Item(id, Space::Type, ty), reason);
         let decls = self.model.component(id).instance_type(ty).unwrap_or_default();
         for position in 0..decls.len() as u32 {
@@ -486,9 +330,7 @@ impl<'m, 'a> Liveness<'m, 'a> {
 }
 
 /// Collects what a walk refers to.
-fn references(
-    walk: &mut dyn FnMut(&mut ComponentRefs<&mut dyn FnMut(u32, Space, u32) -> Result<u32>>) -> Result<()>,
-) -> Result<Vec<Reference>> {
+fn references(walk: &mut dyn FnMut(&mut Collector<'_>) -> Result<()>) -> Result<Vec<Reference>> {
     let mut found = Vec::new();
     let mut note = |level, space, index| {
         found.push((level, space, index));
@@ -496,39 +338,4 @@ fn references(
     };
     walk(&mut ComponentRefs::new(&mut note))?;
     Ok(found)
-}
-
-/// The index spaces inside an instance type.
-pub struct DeclSpaces {
-    spaces: [Vec<u32>; Space::COUNT],
-}
-
-impl DeclSpaces {
-    /// Numbers the items that the declarations add.
-    pub fn new(decls: &[InstanceTypeDeclaration<'_>]) -> Self {
-        let mut spaces: [Vec<u32>; Space::COUNT] = Default::default();
-        for (position, decl) in (0u32..).zip(decls) {
-            let (space, count) = decl_adds(decl);
-            spaces[space as usize].extend(std::iter::repeat_n(position, count));
-        }
-        Self { spaces }
-    }
-
-    /// The declaration behind an item.
-    pub fn decl(&self, space: Space, index: u32) -> Option<u32> {
-        self.spaces[space as usize].get(index as usize).copied()
-    }
-}
-
-/// The space that a declaration adds items to, and how many.
-pub fn decl_adds(decl: &InstanceTypeDeclaration<'_>) -> (Space, usize) {
-    match decl {
-        InstanceTypeDeclaration::CoreType(wasmparser::CoreType::Rec(group)) => (Space::CoreType, group.types().len()),
-        InstanceTypeDeclaration::CoreType(wasmparser::CoreType::Module(_)) => (Space::CoreType, 1),
-        InstanceTypeDeclaration::Type(_) => (Space::Type, 1),
-        InstanceTypeDeclaration::Alias(ComponentAlias::InstanceExport { kind, .. }) => (Space::of(*kind), 1),
-        InstanceTypeDeclaration::Alias(ComponentAlias::CoreInstanceExport { kind, .. }) => (Space::of_core(*kind), 1),
-        InstanceTypeDeclaration::Alias(ComponentAlias::Outer { kind, .. }) => (Space::of_outer(*kind), 1),
-        InstanceTypeDeclaration::Export { ty, .. } => (Space::of(ty.kind()), 1),
-    }
 }

@@ -9,10 +9,10 @@
 //!   filled with a stub of the same type.
 //! - A table whose elements are read as values reaches all its functions.
 
-use super::core_refs::{CoreRefs, CoreSpace, IndexMap, TableUse};
-use super::link::Slot;
+use super::core_refs::{CoreRefs, CoreSpace, IndexMap, TableUse, flatten};
+use super::link::{Slot, argument};
 use super::liveness::{Liveness, Node};
-use super::module::{Entry, ModuleId, SegmentKind};
+use super::module::{Entry, ModuleId, SegmentKind, space_of_kind};
 use anyhow::{Context, Result};
 use wasm_encoder::reencode::{Reencode, utils};
 use wasmparser::TableInit;
@@ -33,6 +33,7 @@ impl IndexMap for &mut Uses {
         Ok(index)
     }
 
+    /// Releasing a segment is no use of it.
     fn is_gone(&self, _space: CoreSpace, _index: u32) -> bool {
         true
     }
@@ -49,7 +50,7 @@ impl<'a> Liveness<'_, 'a> {
             Node::Core(module, space, index) => self.visit_core_item(node, module, space, index)?,
             Node::CoreExport(module, index) => {
                 if let Some(export) = model.module(module).exports.get(index as usize) {
-                    self.mark(Node::Core(module, super::module::space_of_kind(export.kind), export.index), node);
+                    self.mark(Node::Core(module, space_of_kind(export.kind), export.index), node);
                 }
             }
             Node::Slot(module, element, entry) => {
@@ -59,6 +60,9 @@ impl<'a> Liveness<'_, 'a> {
                 }
                 if let SegmentKind::Active { target, .. } = element.kind {
                     self.mark(Node::Core(module, CoreSpace::Table, target), node);
+                }
+                if let Some(ty) = element.ty {
+                    self.collect(node, module, |refs| refs.ref_type(ty).map(drop).map_err(flatten))?;
                 }
             }
             Node::Family(family) => {
@@ -96,9 +100,9 @@ impl<'a> Liveness<'_, 'a> {
             self.mark(Node::Family(family), node);
         }
         if let Some(import) = module.import_of(space, index) {
-            self.collect(node, id, |refs| refs.entity_type(import.ty).map(drop).map_err(super::core_refs::flatten))?;
+            self.collect(node, id, |refs| refs.entity_type(import.ty).map(drop).map_err(flatten))?;
             for &(component, instance) in &model.module_sites[id as usize] {
-                if let Some(argument) = super::link::argument(model, component, instance, import.module) {
+                if let Some(argument) = argument(model, component, instance, import.module) {
                     self.ask_core(component, argument, import.name, node);
                 }
             }
@@ -116,9 +120,9 @@ impl<'a> Liveness<'_, 'a> {
             CoreSpace::Table => {
                 let table = module.tables.get(at).with_context(known)?.clone();
                 self.collect(node, id, |refs| {
-                    refs.table_type(table.ty).map_err(super::core_refs::flatten)?;
+                    refs.table_type(table.ty).map_err(flatten)?;
                     if let TableInit::Expr(init) = table.init {
-                        utils::const_expr(refs, init).map_err(super::core_refs::flatten)?;
+                        utils::const_expr(refs, init).map_err(flatten)?;
                     }
                     Ok(())
                 })
@@ -132,8 +136,8 @@ impl<'a> Liveness<'_, 'a> {
             CoreSpace::Global => {
                 let global = module.globals.get(at).with_context(known)?.clone();
                 self.collect(node, id, |refs| {
-                    refs.global_type(global.ty).map_err(super::core_refs::flatten)?;
-                    utils::const_expr(refs, global.init_expr).map(drop).map_err(super::core_refs::flatten)
+                    refs.global_type(global.ty).map_err(flatten)?;
+                    utils::const_expr(refs, global.init_expr).map(drop).map_err(flatten)
                 })
             }
             CoreSpace::Type => self.visit_type(node, id, index),
@@ -151,9 +155,7 @@ impl<'a> Liveness<'_, 'a> {
                 if let SegmentKind::Active { target, offset, .. } = &data.kind {
                     self.mark(Node::Core(id, CoreSpace::Memory, *target), node);
                     let offset = offset.clone();
-                    self.collect(node, id, |refs| {
-                        utils::const_expr(refs, offset).map(drop).map_err(super::core_refs::flatten)
-                    })?;
+                    self.collect(node, id, |refs| utils::const_expr(refs, offset).map(drop).map_err(flatten))?;
                 }
                 Ok(())
             }
@@ -172,7 +174,7 @@ impl<'a> Liveness<'_, 'a> {
         let types = types.clone();
         self.collect(node, id, |refs| {
             for ty in types.into_types() {
-                refs.sub_type(ty).map_err(super::core_refs::flatten)?;
+                refs.sub_type(ty).map_err(flatten)?;
             }
             Ok(())
         })
@@ -187,14 +189,14 @@ impl<'a> Liveness<'_, 'a> {
         }
         self.collect(node, id, |refs| {
             if let SegmentKind::Active { offset, .. } = &element.kind {
-                utils::const_expr(refs, offset.clone()).map_err(super::core_refs::flatten)?;
+                utils::const_expr(refs, offset.clone()).map_err(flatten)?;
             }
             if let Some(ty) = element.ty {
-                refs.ref_type(ty).map_err(super::core_refs::flatten)?;
+                refs.ref_type(ty).map_err(flatten)?;
             }
             for entry in &element.entries {
                 if let Entry::Other(expr) | Entry::Null(expr) = entry {
-                    utils::const_expr(refs, expr.clone()).map_err(super::core_refs::flatten)?;
+                    utils::const_expr(refs, expr.clone()).map_err(flatten)?;
                 }
             }
             Ok(())

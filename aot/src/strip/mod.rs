@@ -9,11 +9,11 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | `module`, `component` | take the binary apart into a [`component::Model`] |
+//! | `module`, `component`, `decls` | take the binary apart into a [`component::Model`] |
 //! | `core_refs`, `component_refs` | the one place that knows which indices a piece of Wasm names |
 //! | `link` | which import is linked to which definition; which tables and memories are the same |
-//! | `liveness`, `live_core`, `live_component` | the walk from the exports |
-//! | `rewrite_module`, `rewrite_component`, `names` | write what remains, renumbered |
+//! | `liveness`, `live_core`, `live_component`, `live_instance` | the walk from the exports |
+//! | `rewrite_module`, `rewrite_elements`, `rewrite_component`, `names` | write what remains, renumbered |
 //! | `report`, `chains` | say what was kept, what was removed, and why |
 //!
 //! The stage checks its own work: a result that does not validate is thrown away, and the input goes on unchanged with
@@ -23,14 +23,17 @@ mod chains;
 mod component;
 mod component_refs;
 mod core_refs;
+mod decls;
 mod link;
 mod live_component;
 mod live_core;
+mod live_instance;
 mod liveness;
 mod module;
 mod names;
 mod report;
 mod rewrite_component;
+mod rewrite_elements;
 mod rewrite_module;
 
 #[cfg(test)]

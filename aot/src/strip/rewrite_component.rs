@@ -6,7 +6,7 @@
 
 use super::component::{Component, ComponentId, Def, Model, ROOT};
 use super::component_refs::{ComponentRefs, Space};
-use super::live_component::decl_adds;
+use super::decls::decl_adds;
 use super::liveness::{Liveness, Node};
 use super::names;
 use super::report::Counts;

@@ -5,17 +5,16 @@
 
 use super::core_refs::{CoreRefs, CoreSpace, IndexMap, flatten};
 use super::liveness::{Liveness, Node};
-use super::module::{Element, Entry, Module, ModuleId, SegmentKind, space_of};
+use super::module::{Entry, Module, ModuleId, SegmentKind, space_of};
 use super::names;
 use super::report::Counts;
-use anyhow::{Context, Result, bail};
-use std::borrow::Cow;
+use super::rewrite_elements::Remains;
+use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use wasm_encoder::reencode::{Reencode, utils};
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, ExportSection, Function,
-    FunctionSection, GlobalSection, ImportSection, Instruction, MemorySection, StartSection, TableSection, TagSection,
-    TypeSection,
+    CodeSection, DataCountSection, DataSection, ExportSection, Function, FunctionSection, GlobalSection, ImportSection,
+    Instruction, MemorySection, StartSection, TableSection, TagSection, TypeSection,
 };
 use wasmparser::CustomSectionReader;
 
@@ -24,7 +23,7 @@ use wasmparser::CustomSectionReader;
 pub struct Numbers {
     maps: HashMap<CoreSpace, Vec<Option<u32>>>,
     /// Stub functions by (old) type.
-    stubs: BTreeMap<u32, u32>,
+    pub stubs: BTreeMap<u32, u32>,
 }
 
 impl Numbers {
@@ -35,10 +34,10 @@ impl Numbers {
 }
 
 /// The rewriter's side of [`CoreRefs`].
-struct Renumber<'n> {
+pub struct Renumber<'n> {
     numbers: &'n Numbers,
     /// Functions that some body takes a reference to, by new number.
-    declared: BTreeSet<u32>,
+    pub declared: BTreeSet<u32>,
 }
 
 impl IndexMap for Renumber<'_> {
@@ -55,21 +54,12 @@ impl IndexMap for Renumber<'_> {
     }
 }
 
-/// What becomes of an element segment.
-enum Remains {
-    Nothing,
-    /// All of it. True if functions that are not reached are replaced by stubs.
-    Whole,
-    /// The slots at these positions, as runs of neighbours.
-    Runs(Vec<std::ops::Range<usize>>),
-}
-
 /// Writes one module.
 pub struct ModuleWriter<'w, 'm, 'a> {
-    liveness: &'w Liveness<'m, 'a>,
-    id: ModuleId,
-    module: &'m Module<'a>,
-    remains: Vec<Remains>,
+    pub(super) liveness: &'w Liveness<'m, 'a>,
+    pub(super) id: ModuleId,
+    pub(super) module: &'m Module<'a>,
+    pub(super) remains: Vec<Remains>,
 }
 
 impl<'w, 'm, 'a> ModuleWriter<'w, 'm, 'a> {
@@ -124,29 +114,8 @@ impl<'w, 'm, 'a> ModuleWriter<'w, 'm, 'a> {
         Ok((out, counts))
     }
 
-    fn live(&self, space: CoreSpace, index: u32) -> bool {
+    pub(super) fn live(&self, space: CoreSpace, index: u32) -> bool {
         self.liveness.core(self.id, space, index)
-    }
-
-    fn remains(&self, index: u32, element: &Element<'a>) -> Remains {
-        if self.live(CoreSpace::Element, index) {
-            return Remains::Whole;
-        }
-        let SegmentKind::Active { target, .. } = element.kind else { return Remains::Nothing };
-        let family = self.liveness.links.family(self.id, CoreSpace::Table, target);
-        if family.is_some_and(|family| self.liveness.has(Node::Filled(family))) {
-            return Remains::Whole;
-        }
-        let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
-        for entry in 0..element.entries.len() {
-            if self.liveness.has(Node::Slot(self.id, index, entry as u32)) {
-                match runs.last_mut() {
-                    Some(run) if run.end == entry => run.end += 1,
-                    _ => runs.push(entry..entry + 1),
-                }
-            }
-        }
-        if runs.is_empty() { Remains::Nothing } else { Remains::Runs(runs) }
     }
 
     /// Numbers what remains.
@@ -299,92 +268,6 @@ impl<'w, 'm, 'a> ModuleWriter<'w, 'm, 'a> {
             }
         }
         Ok(exports)
-    }
-
-    /// Segments that remain, and one that declares the functions which code takes references to.
-    fn elements(&self, refs: &mut CoreRefs<Renumber<'_>>, numbers: &Numbers) -> Result<ElementSection> {
-        let mut elements = ElementSection::new();
-        for (element, remains) in self.module.elements.iter().zip(&self.remains) {
-            match remains {
-                Remains::Nothing => {}
-                Remains::Whole => self.segment(refs, numbers, &mut elements, element, 0..element.entries.len())?,
-                Remains::Runs(runs) => {
-                    for run in runs {
-                        self.segment(refs, numbers, &mut elements, element, run.clone())?;
-                    }
-                }
-            }
-        }
-        if !refs.map.declared.is_empty() {
-            let declared: Vec<u32> = refs.map.declared.iter().copied().collect();
-            elements.declared(Elements::Functions(Cow::Owned(declared)));
-        }
-        Ok(elements)
-    }
-
-    /// Writes the elements at positions `run` of a segment as a segment of their own.
-    fn segment(
-        &self,
-        refs: &mut CoreRefs<Renumber<'_>>,
-        numbers: &Numbers,
-        elements: &mut ElementSection,
-        element: &Element<'a>,
-        run: std::ops::Range<usize>,
-    ) -> Result<()> {
-        let entries = element.entries.get(run.clone()).context("a run lies outside its segment")?;
-        let items = match element.ty {
-            None => {
-                let funcs = entries.iter().map(|entry| match entry {
-                    Entry::Func(func) => self.slot(numbers, *func),
-                    Entry::Null(_) | Entry::Other(_) => bail!("an expression in a segment of plain functions"),
-                });
-                Elements::Functions(Cow::Owned(funcs.collect::<Result<_>>()?))
-            }
-            Some(ty) => {
-                let mut exprs = Vec::with_capacity(entries.len());
-                for entry in entries {
-                    exprs.push(match entry {
-                        Entry::Func(func) => ConstExpr::ref_func(self.slot(numbers, *func)?),
-                        Entry::Null(expr) | Entry::Other(expr) => {
-                            utils::const_expr(refs, expr.clone()).map_err(flatten)?
-                        }
-                    });
-                }
-                Elements::Expressions(refs.ref_type(ty).map_err(flatten)?, Cow::Owned(exprs))
-            }
-        };
-        match &element.kind {
-            SegmentKind::Active { target, offset, at } => {
-                let table = refs.table_index(*target).map_err(flatten)?;
-                let offset = match (run.start, at) {
-                    (0, _) => utils::const_expr(refs, offset.clone()).map_err(flatten)?,
-                    (skip, Some(at)) => self.offset(*target, at + skip as u64)?,
-                    (_, None) => bail!("a segment without a constant offset cannot be split"),
-                };
-                // The short form has no room for a table or an element type.
-                let explicit = table != 0 || element.ty.is_some();
-                elements.active(explicit.then_some(table), &offset, items);
-            }
-            SegmentKind::Passive => {
-                elements.passive(items);
-            }
-            SegmentKind::Declared => {
-                elements.declared(items);
-            }
-        }
-        Ok(())
-    }
-
-    /// The constant expression for slot `at` of a table.
-    fn offset(&self, table: u32, at: u64) -> Result<ConstExpr> {
-        let ty = self.module.table_type(table).context("a segment names a missing table")?;
-        Ok(if ty.table64 { ConstExpr::i64_const(at as i64) } else { ConstExpr::i32_const(at as u32 as i32) })
-    }
-
-    /// What to write in a slot that held function `func`.
-    fn slot(&self, numbers: &Numbers, func: u32) -> Result<u32> {
-        let stub = || numbers.stubs.get(self.module.func_types.get(func as usize)?).copied();
-        numbers.get(CoreSpace::Func, func).or_else(stub).context("a slot has neither a function nor a stub")
     }
 
     fn data(&self, refs: &mut CoreRefs<Renumber<'_>>) -> Result<DataSection> {

@@ -1,74 +1,9 @@
-//! Whole components through the stage: what goes, what stays, what must not change.
+//! Across modules and components: imports, instances, compositions, types.
 
-use super::component::Model;
-use super::core_refs::CoreSpace;
-use super::{ImportReport, Outcome, Stripped, strip};
-use wasmparser::{Validator, WasmFeatures};
-
-/// Strips a component in text form, and checks what must always hold.
-fn stripped(text: &str) -> Stripped {
-    let bytes = wat::parse_str(text).unwrap();
-    let validate = |bytes: &[u8]| Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).map(drop);
-    validate(&bytes).unwrap();
-    let stripped = strip(&bytes).unwrap();
-    assert_eq!(stripped.report.unchanged_because, None);
-    validate(&stripped.component).unwrap();
-    let again = strip(&stripped.component).unwrap();
-    assert_eq!(again.component, stripped.component, "what is stripped has nothing left to strip");
-    stripped
-}
-
-fn import<'s>(stripped: &'s Stripped, function: &str) -> &'s ImportReport {
-    let named = |import: &&ImportReport| import.function.as_deref().unwrap_or(&import.interface) == function;
-    stripped.report.imports.iter().find(named).unwrap()
-}
-
-/// The names of the root's imports.
-fn imports(stripped: &Stripped) -> Vec<String> {
-    let model = Model::parse(&stripped.component).unwrap();
-    let imports = model.component(super::component::ROOT).defs.iter().filter_map(|def| match def {
-        super::component::Def::Import(import) => Some(import.name.name.to_string()),
-        _ => None,
-    });
-    imports.collect()
-}
-
-#[test]
-fn an_import_that_nothing_calls_goes_with_its_interface() {
-    let stripped = stripped(
-        r#"(component
-            (import "a:b/used" (instance $used
-                (export "go" (func)) (export "stay" (func))))
-            (import "a:b/unused" (instance $unused (export "go" (func))))
-            (core func $used-go (canon lower (func $used "go")))
-            (core func $used-stay (canon lower (func $used "stay")))
-            (core func $unused-go (canon lower (func $unused "go")))
-            (core module $main
-                (import "used" "go" (func $go))
-                (import "used" "stay" (func $stay))
-                (import "unused" "go" (func $other))
-                (func $run (export "run") call $inner)
-                (func $inner call $go)
-                (func $forgotten call $stay call $other))
-            (core instance $i (instantiate $main
-                (with "used" (instance (export "go" (func $used-go)) (export "stay" (func $used-stay))))
-                (with "unused" (instance (export "go" (func $unused-go))))))
-            (func (export "run") (canon lift (core func $i "run"))))"#,
-    );
-    assert_eq!(imports(&stripped), ["a:b/used"]);
-    let report = &stripped.report;
-    assert_eq!(report.modules[0].before.functions, 6);
-    assert_eq!(report.modules[0].after.functions, 3);
-    let go = report.imports.iter().find(|i| i.kept).unwrap();
-    assert_eq!(go.chain, ["export run", "main::run", "main::inner"]);
-    assert_eq!(
-        import(&stripped, "stay").reason.as_deref(),
-        Some("only called from code that nothing reaches, such as main::forgotten")
-    );
-    let outcomes: Vec<_> = report.interfaces.iter().map(|i| (i.name.as_str(), i.outcome)).collect();
-    assert_eq!(outcomes, [("a:b/used", Outcome::Kept), ("a:b/unused", Outcome::Dropped)]);
-    assert_eq!(report.bytes_after, stripped.component.len());
-}
+use super::super::Outcome;
+use super::super::component::Model;
+use super::super::strip;
+use super::{import, imports, only_module, stripped};
 
 /// wit-component calls a lowered import through a slot of the shim's table, because the import can only be lowered once
 /// the memory of the main module exists.
@@ -109,6 +44,43 @@ const SHIM: &str = r#"(component
     (func (export "run") (canon lift (core func $main "run"))))"#;
 
 #[test]
+fn an_import_that_nothing_calls_goes_with_its_interface() {
+    let stripped = stripped(
+        r#"(component
+            (import "a:b/used" (instance $used
+                (export "go" (func)) (export "stay" (func))))
+            (import "a:b/unused" (instance $unused (export "go" (func))))
+            (core func $used-go (canon lower (func $used "go")))
+            (core func $used-stay (canon lower (func $used "stay")))
+            (core func $unused-go (canon lower (func $unused "go")))
+            (core module $main
+                (import "used" "go" (func $go))
+                (import "used" "stay" (func $stay))
+                (import "unused" "go" (func $other))
+                (func $run (export "run") call $inner)
+                (func $inner call $go)
+                (func $forgotten call $stay call $other))
+            (core instance $i (instantiate $main
+                (with "used" (instance (export "go" (func $used-go)) (export "stay" (func $used-stay))))
+                (with "unused" (instance (export "go" (func $unused-go))))))
+            (func (export "run") (canon lift (core func $i "run"))))"#,
+    );
+    assert_eq!(imports(&stripped), ["a:b/used"]);
+    let report = &stripped.report;
+    assert_eq!(report.modules[0].before.functions, 6);
+    assert_eq!(report.modules[0].after.functions, 3);
+    let go = report.imports.iter().find(|i| i.kept).unwrap();
+    assert_eq!(go.chain, ["export run", "main::run", "main::inner"]);
+    assert_eq!(
+        import(&stripped, "stay").reason.as_deref(),
+        Some("only called from code that nothing reaches, such as main::forgotten")
+    );
+    let outcomes: Vec<_> = report.interfaces.iter().map(|i| (i.name.as_str(), i.outcome)).collect();
+    assert_eq!(outcomes, [("a:b/used", Outcome::Kept), ("a:b/unused", Outcome::Dropped)]);
+    assert_eq!(report.bytes_after, stripped.component.len());
+}
+
+#[test]
 fn slots_that_are_called_by_number_live_and_die_one_by_one() {
     let stripped = stripped(SHIM);
     assert_eq!(imports(&stripped), ["a", "c"]);
@@ -129,133 +101,8 @@ fn a_shim_that_nobody_calls_is_not_even_instantiated() {
     assert_eq!(stripped.report.modules[0].after.bytes, 0);
 }
 
-/// A component around one core module without imports, whose export `run` is lifted.
-fn around(module: &str) -> String {
-    format!(
-        r#"(component
-            (core module $m {module})
-            (core instance $i (instantiate $m))
-            (func (export "run") (param "x" u32) (result u32) (canon lift (core func $i "run"))))"#
-    )
-}
-
-fn only_module(stripped: &Stripped) -> (super::Counts, super::Counts) {
-    let [module] = &stripped.report.modules[..] else { panic!("one module") };
-    (module.before, module.after)
-}
-
-#[test]
-fn a_computed_call_reaches_the_functions_of_its_type_and_stubs_fill_the_other_slots() {
-    let stripped = stripped(&around(
-        r#"(type $t (func (param i32) (result i32)))
-           (table 5 funcref)
-           (elem (i32.const 1) func $same $other $other2 $same2)
-           (func $same (type $t) local.get 0)
-           (func $same2 (type $t) i32.const 2)
-           (func $other (param i64) call $deep)
-           (func $other2 (param i64) call $deep)
-           (func $deep)
-           (func (export "run") (type $t) (call_indirect (type $t) (local.get 0) (local.get 0)))"#,
-    ));
-    let (before, after) = only_module(&stripped);
-    assert_eq!(before.functions, 6);
-    assert_eq!(after.functions, 4, "run, two of the type, and one stub for both others");
-    assert_eq!(after.elements, 4, "a slot that becomes empty would trap in another way");
-}
-
-#[test]
-fn reading_a_table_reaches_all_of_it() {
-    let stripped = stripped(&around(
-        r#"(type $t (func (param i32) (result i32)))
-           (table 2 funcref)
-           (elem (i32.const 0) func $a $b)
-           (func $a)
-           (func $b (param i64))
-           (func (export "run") (type $t) (ref.is_null (table.get (local.get 0))))"#,
-    ));
-    assert_eq!(only_module(&stripped).1.functions, 3);
-}
-
 /// The second segment empties slot 0: dropping its null along with the "dead" slot would bring `$f` back, and a call
 /// that used to trap would succeed.
-#[test]
-fn a_null_that_overwrites_a_slot_stays() {
-    let stripped = stripped(&around(
-        r#"(type $t (func (param i32) (result i32)))
-           (table 2 funcref)
-           (elem (i32.const 0) func $f)
-           (elem (i32.const 0) funcref (ref.null func))
-           (func $f (type $t) local.get 0)
-           (func (export "run") (type $t) (call_indirect (type $t) (local.get 0) (i32.const 0)))"#,
-    ));
-    assert_eq!(only_module(&stripped).1.element_segments, 2);
-}
-
-#[test]
-fn dropping_a_segment_does_not_keep_it() {
-    let stripped = stripped(&around(
-        r#"(memory 1)
-           (data $used "used")
-           (data $unused "never copied")
-           (elem $e func $f)
-           (func $f)
-           (func (export "run") (param i32) (result i32)
-               (memory.init $used (i32.const 0) (i32.const 0) (i32.const 4))
-               data.drop $unused
-               data.drop $used
-               elem.drop $e
-               (i32.load (i32.const 0)))"#,
-    ));
-    let (_, after) = only_module(&stripped);
-    assert_eq!((after.data_segments, after.element_segments, after.functions), (1, 0, 1));
-}
-
-#[test]
-fn a_segment_that_traps_at_the_start_stays() {
-    let stripped = stripped(&around(
-        r#"(memory 1)
-           (table 1 funcref)
-           (data (i32.const 65536) "out of bounds")
-           (elem (i32.const 1) func $f)
-           (func $f)
-           (func (export "run") (param i32) (result i32) i32.const 0)"#,
-    ));
-    let (_, after) = only_module(&stripped);
-    assert_eq!((after.data_segments, after.element_segments), (1, 1));
-    assert_eq!((after.memories, after.tables), (1, 1));
-}
-
-#[test]
-fn memories_tables_and_globals_that_nothing_uses_go_with_their_segments() {
-    let stripped = stripped(&around(
-        r#"(memory 1)
-           (table 1 funcref)
-           (global $g (mut i32) (i32.const 0))
-           (global $unused (mut i32) (i32.const 0))
-           (data (i32.const 0) "in bounds")
-           (elem (i32.const 0) func $f)
-           (func $f)
-           (func (export "run") (param i32) (result i32) global.get $g)"#,
-    ));
-    let (_, after) = only_module(&stripped);
-    assert_eq!((after.memories, after.tables, after.globals), (0, 0, 1));
-    assert_eq!((after.data_segments, after.element_segments, after.functions), (0, 0, 1));
-}
-
-#[test]
-fn a_function_whose_reference_is_taken_stays_declared() {
-    // $f is declared only by a segment of a table that goes.
-    let stripped = stripped(&around(
-        r#"(type $t (func (param i32) (result i32)))
-           (table 1 funcref)
-           (elem (i32.const 0) func $f)
-           (func $f (type $t) local.get 0)
-           (func (export "run") (type $t) (call_ref $t (local.get 0) (ref.func $f)))"#,
-    ));
-    let (_, after) = only_module(&stripped);
-    assert_eq!((after.functions, after.tables), (2, 0));
-}
-
 #[test]
 fn a_start_function_runs_even_if_nothing_is_exported_from_its_module() {
     let stripped = stripped(
@@ -456,37 +303,6 @@ fn an_async_export_keeps_its_callback_and_realloc() {
     );
     assert_eq!(stripped.report.modules[0].after.functions, 1);
     assert_eq!(stripped.report.modules[1].after.functions, 3);
-}
-
-#[test]
-fn names_follow_their_functions() {
-    let stripped = stripped(&around(
-        r#"(func $gone)
-           (func $helper (param $p i32) (result i32) local.get $p)
-           (func $main (export "run") (param i32) (result i32) (call $helper (local.get 0)))"#,
-    ));
-    let model = Model::parse(&stripped.component).unwrap();
-    let names = &model.module(0).func_names;
-    assert_eq!((names[&0], names[&1], names.len()), ("helper", "main", 2));
-    assert_eq!(model.module(0).count(CoreSpace::Func), 2);
-}
-
-#[test]
-fn debug_sections_go_only_if_the_code_moved() {
-    let debug = |unused: &str| {
-        around(&format!(
-            r#"(@custom ".debug_info" "x") (@custom "producers" "\00") (@custom "mine" "y")
-               {unused}
-               (func (export "run") (param i32) (result i32) local.get 0)"#
-        ))
-    };
-    let customs = |text: &str| -> Vec<String> {
-        let stripped = stripped(text);
-        let model = Model::parse(&stripped.component).unwrap();
-        model.module(0).customs.iter().map(|c| c.name().to_string()).filter(|n| n != "name").collect()
-    };
-    assert_eq!(customs(&debug("")), [".debug_info", "mine"]);
-    assert_eq!(customs(&debug("(func)")), ["mine"]);
 }
 
 #[test]
