@@ -1,0 +1,85 @@
+//! The kernel's heap: talc, on addresses of its own that frames are mapped to in whole chunks as it grows.
+
+use super::memory;
+use crate::page::PAGE_BYTES;
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+use talc::DefaultBinning;
+use talc::base::Talc;
+use talc::base::binning::Binning;
+use talc::source::Source;
+
+/// The heap grows by this much at a time, in bytes, if nothing larger is asked for.
+const CHUNK_BYTES: usize = 64 << 10;
+/// What talc needs around an allocation and at the ends of its heap, in bytes: more than it says, far less than a page.
+const OVERHEAD_BYTES: usize = 128;
+
+/// Where the heap grows.
+#[derive(Debug)]
+struct Grow {
+    /// The next address that has no frame yet.
+    next: usize,
+    /// Talc's own idea of the end.
+    end: Option<NonNull<u8>>,
+}
+
+// SAFETY: no allocation happens in `acquire`: mapping takes frames only.
+unsafe impl Source for Grow {
+    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
+        let first = if talc.source.end.is_none() { talc::min_first_heap_layout::<B>().size() } else { 0 };
+        let needed = [layout.size(), layout.align(), first, OVERHEAD_BYTES].into_iter().try_fold(0usize, usize::checked_add);
+        let needed = needed.and_then(|bytes| bytes.checked_next_multiple_of(PAGE_BYTES)).ok_or(())?;
+        let start = talc.source.next;
+        let chunk = [needed.max(CHUNK_BYTES), needed].into_iter().find(|bytes| {
+            start.checked_add(*bytes).is_some_and(|end| memory::grow_heap(start..end))
+        });
+        let bytes = chunk.ok_or(())?;
+        talc.source.next = start + bytes;
+        let new_end = (start + bytes) as *mut u8;
+        // SAFETY: the pages were just mapped, are writable, and belong to the heap alone; the first chunk starts it, and each later
+        // one lies directly behind the one before.
+        talc.source.end = match talc.source.end {
+            None => unsafe { talc.claim(start as *mut u8, bytes) },
+            Some(end) => Some(unsafe { talc.extend(end, new_end) }),
+        };
+        talc.source.end.map(|_| ()).ok_or(())
+    }
+}
+
+struct Heap(UnsafeCell<Talc<Grow, DefaultBinning>>);
+
+// SAFETY: one processor, and handlers do not allocate: a page fault inside the allocator can only be one of the stack, and its
+// handler uses no heap.
+unsafe impl Sync for Heap {}
+
+#[global_allocator]
+static HEAP: Heap = Heap(UnsafeCell::new(Talc::new(Grow { next: memory::HEAP.start, end: None })));
+
+// SAFETY: talc keeps the contract; an empty layout never comes here.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: see `Sync`; the caller's layout is not empty.
+        unsafe { (*self.0.get()).allocate(layout) }.map_or(core::ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: see `Sync`; the caller passes what it got.
+        unsafe { (*self.0.get()).deallocate(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: see `Sync`; the caller passes what it got, and a size that makes a valid layout.
+        unsafe {
+            if (*self.0.get()).try_realloc_in_place(memory, layout, new_size) {
+                return memory;
+            }
+            let moved = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+            if !moved.is_null() {
+                core::ptr::copy_nonoverlapping(memory, moved, layout.size().min(new_size));
+                self.dealloc(memory, layout);
+            }
+            moved
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Xen: a PVH guest with one virtual processor.
+
+mod console;
+mod events;
+mod hypercall;
+mod shared;
+mod store;
+
+use mwasm_host_metal::bare::{fatal, request_stop, timer_rang};
+use mwasm_host_metal::board::Board;
+use mwasm_host_metal::cpu;
+use mwasm_ports::{Outcome, Ready};
+
+struct Xen;
+
+static BOARD: Xen = Xen;
+
+/// The board; before [`start`] its console is the hypervisor's debug port, which shows up in `xl dmesg` only.
+pub fn board() -> &'static dyn Board {
+    &BOARD
+}
+
+/// Connects to what the toolstack has prepared: shared page, console, xenstore, event channels.
+pub fn start() {
+    if let Err(error) = shared::start().and_then(|()| console::start()).and_then(|()| store::start()).and_then(|()| events::start()) {
+        fatal::end(Outcome::Failed, format_args!("{error}"));
+    }
+}
+
+/// Handles an upcall. The console's needs nothing: it was sent to wake whoever parks.
+pub fn interrupt() {
+    events::take(|port| {
+        if events::is_timer(port) {
+            timer_rang(&BOARD);
+        } else if store::is_port(port) && store::shutdown_requested() {
+            request_stop(&BOARD);
+        }
+    });
+}
+
+impl Board for Xen {
+    fn now_ns(&self) -> u64 {
+        shared::now_ns()
+    }
+
+    fn resolution_ns(&self) -> u64 {
+        1
+    }
+
+    fn epoch_offset_ns(&self) -> u64 {
+        shared::epoch_ns()
+    }
+
+    fn arm(&self, deadline_ns: u64) {
+        events::arm(deadline_ns);
+    }
+
+    fn halt(&self) {
+        cpu::halt();
+    }
+
+    fn console_write(&self, bytes: &[u8]) -> usize {
+        console::write(bytes)
+    }
+
+    fn console_read(&self, into: &mut [u8]) -> usize {
+        console::read(into)
+    }
+
+    fn console_ready(&self, interest: Ready) -> Ready {
+        console::ready(interest)
+    }
+
+    /// Xen has no exit codes; ours goes to a node of the domain's own in xenstore, which the toolstack can read until it destroys
+    /// the domain.
+    fn off(&self, outcome: Outcome) -> ! {
+        store::store_exit_code(outcome.code());
+        console::drain();
+        hypercall::shutdown(if outcome == Outcome::Trap { hypercall::REASON_CRASH } else { hypercall::REASON_POWEROFF });
+        fatal::hang()
+    }
+}
