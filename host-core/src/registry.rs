@@ -5,15 +5,13 @@ use wasmtime::Result;
 use wasmtime::component::Linker;
 
 macro_rules! table {
-    ($($(#[$attribute:meta])* $module:ident :: { $($function:ident),* $(,)? })*) => {
-        /// Every registration function by its symbol.
-        pub const FUNCTIONS: &[(&str, Register)] = &[
-            $($($(#[$attribute])* (stringify!($function), crate::$module::$function as Register),)*)*
-        ];
+    ($module:ident :: { $($function:ident),* $(,)? }) => {
+        &[$((stringify!($function), crate::$module::$function as Register)),*]
     };
 }
 
-table! {
+/// The registration functions of WASI 0.2, by symbol.
+const V02: &[(&str, Register)] = table! {
     v02::{
         mwasm_iface_cli_environment_0_2,
         mwasm_iface_cli_exit_0_2,
@@ -46,7 +44,11 @@ table! {
         mwasm_iface_sockets_udp_0_2,
         mwasm_iface_sockets_udp_create_socket_0_2,
     }
-    #[cfg(feature = "component-model-async")]
+};
+
+/// The registration functions of WASI 0.3, by symbol.
+#[cfg(feature = "component-model-async")]
+const V03: &[(&str, Register)] = table! {
     v03::{
         mwasm_iface_cli_environment_0_3,
         mwasm_iface_cli_exit_0_3,
@@ -70,11 +72,19 @@ table! {
         mwasm_iface_sockets_ip_name_lookup_0_3,
         mwasm_iface_sockets_types_0_3,
     }
+};
+
+#[cfg(not(feature = "component-model-async"))]
+const V03: &[(&str, Register)] = &[];
+
+/// Every registration function by its symbol.
+pub fn functions() -> impl Iterator<Item = (&'static str, Register)> {
+    V02.iter().chain(V03).copied()
 }
 
 /// Registers every interface.
 pub fn register_all(linker: &mut Linker<State>) -> Result<()> {
-    FUNCTIONS.iter().try_for_each(|(_, register)| register(linker))
+    functions().try_for_each(|(_, register)| register(linker))
 }
 
 #[cfg(test)]
@@ -86,7 +96,7 @@ mod tests {
     #[test]
     fn every_row_of_the_plan_has_its_function_and_no_function_is_without_a_row() {
         let mut rows: Vec<_> = INTERFACES.iter().map(|row| row.symbol()).collect();
-        let mut functions: Vec<_> = FUNCTIONS.iter().map(|(symbol, _)| *symbol).collect();
+        let mut functions: Vec<_> = functions().map(|(symbol, _)| symbol).collect();
         rows.sort_unstable();
         functions.sort_unstable();
         assert_eq!(rows, functions);

@@ -28,13 +28,13 @@ impl Descriptor {
     }
 
     /// The file, if it may be written.
-    fn writable(&self) -> fs::Result<&alloc::sync::Arc<dyn fs::File>> {
+    pub(crate) fn writable(&self) -> fs::Result<&alloc::sync::Arc<dyn fs::File>> {
         let file = self.node.file()?;
         if self.flags.contains(DescriptorFlags::WRITE) { Ok(file) } else { Err(ErrorCode::BadDescriptor) }
     }
 
     /// The file, if it may be read.
-    fn readable(&self) -> fs::Result<&alloc::sync::Arc<dyn fs::File>> {
+    pub(crate) fn readable(&self) -> fs::Result<&alloc::sync::Arc<dyn fs::File>> {
         let file = self.node.file()?;
         if self.flags.contains(DescriptorFlags::READ) { Ok(file) } else { Err(ErrorCode::BadDescriptor) }
     }

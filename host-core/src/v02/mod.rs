@@ -5,18 +5,18 @@
 //! names end in `@0.2.0`: Wasmtime's linker matches any `0.2.x` to it.
 
 mod config;
-mod environment;
-mod exit;
-mod filesystem;
+pub(crate) mod environment;
+pub(crate) mod exit;
+pub(crate) mod filesystem;
 mod io;
 mod monotonic_clock;
 mod network;
 mod poll;
-mod preopens;
-mod random;
+pub(crate) mod preopens;
+pub(crate) mod random;
 mod stdio;
 mod streams;
-mod terminal;
+pub(crate) mod terminal;
 mod wall_clock;
 
 pub use config::mwasm_iface_config_store_0_2;
