@@ -100,6 +100,7 @@ fn allocate(limit: &[&str], touch: bool) {
 
 #[inline(never)]
 fn loop_for_ever() {
+    println!("looping");
     while !STOP.load(Ordering::Relaxed) {}
 }
 

@@ -1,0 +1,128 @@
+//! Running programs: bytes in, bytes out, and an end in any case.
+
+use anyhow::{Context, Result, bail};
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// No run takes longer than this on the slowest machine that tests run on; one that does hangs, and is killed.
+pub const HANG: Duration = Duration::from_secs(240);
+
+/// What a program did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Bytes of standard output.
+    pub stdout: Vec<u8>,
+    /// Bytes of standard error.
+    pub stderr: Vec<u8>,
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+}
+
+impl Ran {
+    /// Standard error as text, for messages.
+    pub fn errors(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+/// A started program, killed when it is dropped, so that a failed test leaves nothing behind.
+pub struct Running {
+    child: Child,
+    stdout: mpsc::Receiver<Vec<u8>>,
+    stderr: mpsc::Receiver<Vec<u8>>,
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut chunk) {
+            if sender.send(chunk.iter().take(count).copied().collect()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+impl Running {
+    /// Starts a program with `input` on its standard input.
+    pub fn start(command: &mut Command, input: &[u8]) -> Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+        let (Some(stdout), Some(stderr), Some(mut stdin)) = (child.stdout.take(), child.stderr.take(), child.stdin.take())
+        else {
+            bail!("a pipe of {command:?} is missing");
+        };
+        // A program that ends before it has read all is no fault.
+        let _ = stdin.write_all(input);
+        drop(stdin);
+        Ok(Self { child, stdout: collect(stdout), stderr: collect(stderr) })
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until standard output holds `text`; returns all of it so far.
+    pub fn wait_for(&self, text: &[u8]) -> Result<Vec<u8>> {
+        let mut seen = Vec::new();
+        while !seen.windows(text.len()).any(|window| window == text) {
+            match self.stdout.recv_timeout(HANG) {
+                Ok(bytes) => seen.extend(bytes),
+                Err(_) => bail!("it ended or hung before it printed {:?}; it printed {:?}", lossy(text), lossy(&seen)),
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Waits for the end.
+    pub fn finish(mut self) -> Result<Ran> {
+        let all = |receiver: &mpsc::Receiver<Vec<u8>>| {
+            let mut bytes = Vec::new();
+            loop {
+                match receiver.recv_timeout(HANG) {
+                    Ok(more) => bytes.extend(more),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(bytes),
+                    Err(mpsc::RecvTimeoutError::Timeout) => {
+                        bail!("it hung for {} s after it printed {:?}", HANG.as_secs(), lossy(&bytes))
+                    }
+                }
+            }
+        };
+        let stdout = all(&self.stdout)?;
+        let stderr = all(&self.stderr)?;
+        let code = self.child.wait()?.code();
+        Ok(Ran { stdout, stderr, code })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, most often.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs a program to its end.
+pub fn run(command: &mut Command, input: &[u8]) -> Result<Ran> {
+    Running::start(command, input)?.finish().with_context(|| format!("running {command:?}"))
+}
+
+/// Runs a program that must succeed.
+pub fn succeed(command: &mut Command) -> Result<Ran> {
+    let ran = run(command, &[])?;
+    if ran.code != Some(0) {
+        bail!("{command:?} ended with {:?}:\n{}", ran.code, ran.errors());
+    }
+    Ok(ran)
+}
