@@ -26,6 +26,11 @@ impl Processor {
         if missing.names().next().is_none() { Ok(()) } else { Err(missing) }
     }
 
+    /// Whether page tables may forbid execution.
+    pub fn has_no_execute(self) -> bool {
+        self.extended_edx & NO_EXECUTE != 0
+    }
+
     /// Whether page tables may have leaves of 1 GiB.
     pub fn has_large_pages(self) -> bool {
         self.extended_edx & PAGES_OF_1_GIB != 0
@@ -48,7 +53,7 @@ impl Processor {
 impl Missing {
     fn names(self) -> impl Iterator<Item = &'static str> {
         let wanted = X86_64_FEATURES.iter().map(|(_, name)| *name).filter(move |name| !self.0.has(name));
-        wanted.chain((self.0.extended_edx & NO_EXECUTE == 0).then_some("nx"))
+        wanted.chain((!self.0.has_no_execute()).then_some("nx"))
     }
 }
 

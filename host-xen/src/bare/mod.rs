@@ -43,7 +43,11 @@ extern "C" fn start(start_info: u64) -> ! {
         Ok(Hypervisor::Xen) => fatal::set_board(xen::board()),
         _ => fatal::set_board(qemu::board()),
     }
-    let result = hypervisor.map_err(|found| {
+    let (map, rsdp) = read_start_info(start_info);
+    start_memory(map);
+    // From here on the machine can be switched off after a message.
+    qemu::set_root(rsdp);
+    let hypervisor = hypervisor.unwrap_or_else(|found| {
         fatal::end(
             Outcome::Failed,
             format_args!(
@@ -52,13 +56,10 @@ extern "C" fn start(start_info: u64) -> ! {
             ),
         )
     });
-    let Ok(hypervisor) = result;
-    let processor = check_processor();
-    let (map, rsdp) = read_start_info(start_info);
-    start_memory(map, processor);
+    check_processor();
     match hypervisor {
         Hypervisor::Xen => xen::start(),
-        Hypervisor::Kvm | Hypervisor::Tcg => qemu::start(hypervisor == Hypervisor::Kvm, rsdp),
+        Hypervisor::Kvm | Hypervisor::Tcg => qemu::start(hypervisor == Hypervisor::Kvm),
     }
     mwasm_host_metal::bare::run()
 }
@@ -83,11 +84,15 @@ fn hypervisor() -> Result<Hypervisor, [u8; 12]> {
     Err(first)
 }
 
-fn check_processor() -> Processor {
+fn processor() -> Processor {
     let has_extended = __cpuid(0x8000_0000).eax > 0x8000_0000;
     let extended_edx = if has_extended { __cpuid(0x8000_0001).edx } else { 0 };
-    let processor = Processor { leaf_1_ecx: __cpuid(1).ecx, extended_edx };
-    if let Err(missing) = processor.check() {
+    Processor { leaf_1_ecx: __cpuid(1).ecx, extended_edx }
+}
+
+/// Apps need more of a processor than this kernel does.
+fn check_processor() {
+    if let Err(missing) = processor().check() {
         fatal::end(
             Outcome::Failed,
             format_args!(
@@ -95,7 +100,6 @@ fn check_processor() -> Processor {
             ),
         )
     }
-    processor
 }
 
 /// Free memory, and where ACPI's root pointer is.
@@ -119,7 +123,11 @@ fn boot_bytes(address: u64, bytes: usize) -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(address as usize as *const u8, bytes) }
 }
 
-fn start_memory(mut map: MemoryMap, processor: Processor) {
+fn start_memory(mut map: MemoryMap) {
+    let processor = processor();
+    if !processor.has_no_execute() {
+        check_processor();
+    }
     let image = match Image::parse(boot::image_head()) {
         Ok(image) => image,
         Err(error) => fatal::end(Outcome::Failed, format_args!("{error}")),

@@ -6,6 +6,8 @@ mod power;
 mod rtc;
 mod serial;
 
+pub use power::set_root;
+
 use super::interrupts::{VECTOR_CONSOLE, VECTOR_POWER, VECTOR_TIMER};
 use mwasm_host_metal::bare::{fatal, request_stop, timer_rang};
 use mwasm_host_metal::board::Board;
@@ -30,14 +32,14 @@ pub fn board() -> &'static dyn Board {
     &BOARD
 }
 
-/// Starts interrupts, clock and power button. `kvm` is whether KVM runs the machine, `rsdp` where the loader says that ACPI begins.
-pub fn start(kvm: bool, rsdp: u64) {
+/// Starts interrupts, clock and power button. `kvm` is whether KVM runs the machine.
+pub fn start(kvm: bool) {
     if let Err(error) = apic::start() {
         fatal::end(Outcome::Failed, format_args!("{error}"));
     }
     clock::start(kvm);
     apic::route(SERIAL_LINE, VECTOR_CONSOLE, apic::Trigger::Edge);
-    power::start(rsdp);
+    power::start();
 }
 
 /// The windows in which virtio-mmio devices may be.

@@ -42,10 +42,20 @@ const RESET: u8 = 0xfe;
 
 static POWER: Exclusive<Option<Power>> = Exclusive::new(None);
 
-/// Finds out how the machine is switched off, and asks to be told of its button.
-pub fn start(rsdp: u64) {
-    let found = find(rsdp);
-    match found {
+/// Finds out how the machine is switched off. `rsdp` is where the loader says that ACPI begins; memory has been started.
+pub fn set_root(rsdp: u64) {
+    let found = find(rsdp).filter(|power| match power {
+        Power::Fixed { .. } => true,
+        Power::Generic { events, sleep } => {
+            [events, sleep].iter().all(|at| memory::map_physical(**at, GED_BYTES, Prot::READ_WRITE, Kind::Device).is_ok())
+        }
+    });
+    POWER.try_with(|power| *power = found);
+}
+
+/// Asks to be told of the power button.
+pub fn start() {
+    match known() {
         Some(Power::Fixed { events, control, enable: (port, value), interrupt }) => {
             if port != 0 && io::read_16(control) & CONTROL_ENABLED == 0 {
                 io::write_8(port, value);
@@ -54,16 +64,9 @@ pub fn start(rsdp: u64) {
             io::write_16(events + ENABLE_OFFSET, BUTTON);
             apic::route(interrupt, VECTOR_POWER, apic::Trigger::Level);
         }
-        Some(Power::Generic { events, sleep }) => {
-            let mapped = [events, sleep].map(|at| memory::map_physical(at, GED_BYTES, Prot::READ_WRITE, Kind::Device));
-            if mapped.iter().any(Result::is_err) {
-                return;
-            }
-            apic::route(GED_LINE, VECTOR_POWER, apic::Trigger::Edge);
-        }
+        Some(Power::Generic { .. }) => apic::route(GED_LINE, VECTOR_POWER, apic::Trigger::Edge),
         None => {}
     }
-    POWER.try_with(|power| *power = found);
 }
 
 /// Whether this is QEMU's microvm.
@@ -80,7 +83,7 @@ pub fn was_button() -> bool {
             io::write_16(events, status);
             status & BUTTON != 0
         }
-        // SAFETY: `start` mapped the register; reading it clears it.
+        // SAFETY: `set_root` mapped the register; reading it clears it.
         Some(Power::Generic { events, .. }) => unsafe { (events as usize as *const u32).read_volatile() & GED_BUTTON != 0 },
         None => false,
     }
@@ -96,7 +99,7 @@ pub fn off(code: u8) -> ! {
     }
     match known() {
         Some(Power::Fixed { control, .. }) => io::write_16(control, CONTROL_OFF),
-        // SAFETY: `start` mapped the register.
+        // SAFETY: `set_root` mapped the register.
         Some(Power::Generic { sleep, .. }) => unsafe { (sleep as usize as *mut u8).write_volatile(GED_OFF) },
         None => {}
     }
