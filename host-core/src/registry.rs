@@ -25,7 +25,7 @@ const V02: &[(&str, Register)] = table! {
         mwasm_iface_cli_terminal_stdout_0_2,
         mwasm_iface_clocks_monotonic_clock_0_2,
         mwasm_iface_clocks_wall_clock_0_2,
-        mwasm_iface_config_store_0_2,
+        mwasm_iface_config_store_0_2_0_rc_1,
         mwasm_iface_filesystem_preopens_0_2,
         mwasm_iface_filesystem_types_0_2,
         mwasm_iface_http_outgoing_handler_0_2,

@@ -12,7 +12,7 @@ use alloc::string::String;
 pub struct Interface {
     /// Without version, such as `wasi:cli/environment`.
     pub name: &'static str,
-    /// `0.2` serves every `0.2.x`. Empty: the interface has no version.
+    /// `0.2` serves every `0.2.x`; a release candidate serves itself only. Empty: the interface has no version.
     pub version: &'static str,
     /// The ports beyond the basic ones that it stands on, as symbols of openers.
     pub ports: &'static [&'static str],
@@ -54,7 +54,7 @@ pub const INTERFACES: &[Interface] = &[
     row("wasi:clocks/system-clock", "0.3"),
     row("wasi:clocks/types", "0.3"),
     row("wasi:clocks/wall-clock", "0.2"),
-    row("wasi:config/store", "0.2"),
+    row("wasi:config/store", "0.2.0-rc.1"),
     row("wasi:filesystem/preopens", "0.2"),
     row("wasi:filesystem/preopens", "0.3"),
     row("wasi:filesystem/types", "0.2"),
@@ -109,7 +109,10 @@ pub fn versions_of(name: &str) -> impl Iterator<Item = &'static str> + '_ {
 }
 
 fn serves(row: &str, wanted: &str) -> bool {
-    wanted.strip_prefix(row).is_some_and(|rest| rest.is_empty() || (rest.starts_with('.') && !row.is_empty() && !rest.contains('-')))
+    if row == wanted {
+        return true;
+    }
+    wanted.strip_prefix(row).is_some_and(|rest| rest.starts_with('.') && !row.is_empty() && !rest.contains('-'))
 }
 
 #[cfg(test)]
@@ -128,7 +131,8 @@ mod tests {
         assert_eq!(found("wasi:cli/exit@0.2.12").as_deref(), Some("mwasm_iface_cli_exit_0_2"));
         assert_eq!(found("wasi:cli/exit@0.3.0-rc-2026-01-06"), None);
         assert_eq!(found("wasi:cli/terminal-stdin@0.3.1").as_deref(), Some("mwasm_iface_cli_terminal_stdin_0_3"));
-        for missing in ["wasi:cli/exit", "wasi:cli/exit@0.20.0", "wasi:cli/exit@1.0.0", "wasi:cli/ex@0.2.0"] {
+        assert_eq!(found("wasi:config/store@0.2.0-rc.1").as_deref(), Some("mwasm_iface_config_store_0_2_0_rc_1"));
+        for missing in ["wasi:config/store@0.2.0", "wasi:cli/exit", "wasi:cli/exit@0.20.0", "wasi:cli/exit@1.0.0", "wasi:cli/ex@0.2.0"] {
             assert_eq!(found(missing), None, "{missing}");
         }
         assert_eq!(versions_of("wasi:cli/exit").collect::<alloc::vec::Vec<_>>(), ["0.2", "0.3"]);

@@ -3,12 +3,15 @@
 //! tasks call as they go, so that no task asks for a step to be done by hand first.
 
 mod build;
+mod demo;
 mod guests;
 mod hosts;
 mod paths;
 mod progress;
 mod run;
 mod setup;
+mod spec;
+mod test;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,12 @@ enum Command {
     Hosts(hosts::Arguments),
     /// Build mwasm with all host objects in it
     Build(build::Arguments),
+    /// The main job from nothing: build mwasm and an app, make its three images and run them
+    Demo(demo::Arguments),
+    /// Every check and test
+    Test(test::Arguments),
+    /// Measure the promises of docs/specification.md
+    Spec(spec::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +49,9 @@ fn main() -> ExitCode {
         Command::Guests(arguments) => guests::main(&arguments),
         Command::Hosts(arguments) => hosts::main(&arguments),
         Command::Build(arguments) => build::main(&arguments),
+        Command::Demo(arguments) => demo::main(&arguments),
+        Command::Test(arguments) => test::main(&arguments),
+        Command::Spec(arguments) => spec::main(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

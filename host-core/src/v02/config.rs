@@ -18,7 +18,7 @@ enum ConfigError {
 
 /// Registers `wasi:config/store@0.2.0-rc.1`.
 #[unsafe(no_mangle)]
-pub fn mwasm_iface_config_store_0_2(linker: &mut Linker<State>) -> Result<()> {
+pub fn mwasm_iface_config_store_0_2_0_rc_1(linker: &mut Linker<State>) -> Result<()> {
     let mut instance = linker.instance("wasi:config/store@0.2.0-rc.1")?;
     instance.func_wrap("get", |context: Context<'_>, (key,): (String,)| {
         let value = context.data().config.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone());

@@ -19,7 +19,7 @@ mod streams;
 pub(crate) mod terminal;
 mod wall_clock;
 
-pub use config::mwasm_iface_config_store_0_2;
+pub use config::mwasm_iface_config_store_0_2_0_rc_1;
 pub use environment::mwasm_iface_cli_environment_0_2;
 pub use exit::mwasm_iface_cli_exit_0_2;
 pub use filesystem::mwasm_iface_filesystem_types_0_2;

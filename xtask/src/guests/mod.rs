@@ -78,6 +78,12 @@ pub fn main(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Builds the apps with these names, or all when there are none, where they are not up to date.
+pub fn ensure(names: &[&str]) -> Result<()> {
+    let wanted = GUESTS.iter().filter(|guest| names.is_empty() || names.contains(&guest.name));
+    wanted.map(build).try_for_each(|built| built.map(drop))
+}
+
 fn chosen(arguments: &Arguments) -> Result<Vec<&'static Guest>> {
     if let Some(unknown) = arguments.names.iter().find(|name| GUESTS.iter().all(|guest| guest.name != *name)) {
         let known: Vec<&str> = GUESTS.iter().map(|guest| guest.name).collect();

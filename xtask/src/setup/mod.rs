@@ -44,6 +44,11 @@ pub struct Arguments {
     only: Vec<Part>,
 }
 
+/// Sets up every part.
+pub fn all() -> Result<()> {
+    main(&Arguments { only: Vec::new() })
+}
+
 /// Sets up the chosen parts and says where they are.
 pub fn main(arguments: &Arguments) -> Result<()> {
     let wanted = |part: &&Part| arguments.only.is_empty() || arguments.only.contains(part);
