@@ -47,7 +47,8 @@ pub fn main(_: &Arguments) -> Result<()> {
         let bytes = std::fs::metadata(image)?.len();
         println!("{:<8} {bytes:>8} bytes, exit code {}: {}", target.name, code(output), image.display());
     }
-    let agree = shown.windows(2).all(|pair| text(&pair[0].2) == text(&pair[1].2) && code(&pair[0].2) == code(&pair[1].2));
+    let agree =
+        shown.windows(2).all(|pair| text(&pair[0].2) == text(&pair[1].2) && code(&pair[0].2) == code(&pair[1].2));
     ensure!(agree, "the targets disagree, which is a fault of mwasm");
     println!("\nAll three agree. Try: {} --help", mwasm()?.display());
     Ok(())
@@ -86,7 +87,8 @@ fn text(output: &Output) -> String {
 /// Columns of text.
 fn side_by_side(shown: &[(&Target, PathBuf, Output)]) {
     const WIDTH: usize = 38;
-    let columns: Vec<Vec<String>> = shown.iter().map(|(_, _, output)| text(output).lines().map(str::to_owned).collect()).collect();
+    let columns: Vec<Vec<String>> =
+        shown.iter().map(|(_, _, output)| text(output).lines().map(str::to_owned).collect()).collect();
     let header: String = shown.iter().map(|(target, _, _)| format!("{:<WIDTH$}", target.name)).collect();
     println!("{}\n{}", header.trim_end(), "-".repeat(WIDTH * shown.len()));
     for line in 0..columns.iter().map(Vec::len).max().unwrap_or(0) {

@@ -118,12 +118,18 @@ fn is_newer(file: &Path, than: &Path) -> Result<bool> {
     Ok(file.exists() && fs::metadata(file)?.modified()? >= fs::metadata(than)?.modified()?)
 }
 
-/// Links all of a library to one object: what the start and the interfaces can reach.
+/// What no image has a use for. Unwind tables would be kept by the final link, because they refer to the code.
+const SCRIPT: &str = "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.comment) *(.debug_*) *(.note.GNU-stack) } }\n";
+
+/// Links all of a library to one object, each function and constant still in a section of its own.
 fn link(library: &Path, object: &Path) -> Result<()> {
+    let script = object.with_extension("ld");
+    fs::write(&script, SCRIPT).with_context(|| format!("writing {}", script.display()))?;
     let mut lld = Command::new(rust_lld()?);
-    lld.args(["-flavor", "gnu", "-r", "--strip-debug", "--require-defined=_start", "--whole-archive"]);
-    lld.arg(library).arg("-o").arg(object);
-    run::quiet(&mut lld, &format!("linking {}", library.display()))
+    lld.args(["-flavor", "gnu", "-r", "--strip-debug", "-T"]).arg(&script);
+    lld.arg("--whole-archive").arg(library).arg("-o").arg(object);
+    run::quiet(&mut lld, &format!("linking {}", library.display()))?;
+    fs::remove_file(&script).with_context(|| format!("removing {}", script.display()))
 }
 
 /// The linker that comes with Rust.

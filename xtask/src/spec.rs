@@ -189,7 +189,10 @@ mod tests {
     fn the_document_is_read_row_by_row() {
         let text = "# x\n| promise | at most | unit | what |\n| --- | --- | --- | --- |\n| `size-xen` | 850000 | bytes | file |\n";
         let promises = parse(text).unwrap();
-        assert_eq!((promises[0].key.as_str(), promises[0].ceiling, promises[0].unit.as_str()), ("size-xen", 850_000, "bytes"));
+        assert_eq!(
+            (promises[0].key.as_str(), promises[0].ceiling, promises[0].unit.as_str()),
+            ("size-xen", 850_000, "bytes")
+        );
         assert!(parse("no table").is_err());
         assert!(parse("| `size-xen` | many | bytes | file |").is_err());
     }

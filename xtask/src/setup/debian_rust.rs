@@ -1,16 +1,16 @@
 //! The way to the targets' libraries where rustup cannot download: Debian's Rust, unpacked but not installed, and the libraries built
-//! from the source that Debian ships with it. About 3 minutes on two cores, and 1.3 GB.
+//! from the source that Debian ships with it. About 2 minutes on two cores, and 1 GB.
 //!
-//! Two things come from the toolchain that runs this task, because Debian 12 has none that fit: the linkers (rust-lld, wasm-ld,
-//! wasm-component-ld). One thing is made here: the start-up object of WASI commands ([`START`]).
+//! Cargo and the linkers (rust-lld, wasm-ld, wasm-component-ld) come from the toolchain that runs this task: Debian 12 has no such linkers,
+//! and its cargo loads a dozen libraries. The start-up object of WASI commands is made here ([`START`]).
 //! A limit stays: Debian's wasi-libc is of 2022 and has no sockets of WASI 0.2, so `std::net` does not link for wasm32-wasip2.
 
-use std::env::consts::ARCH;
+use std::env::{self, consts::ARCH};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::cross::TARGETS;
 use super::{apt, cache};
@@ -19,11 +19,10 @@ use crate::{progress, run};
 /// Raised when a change of this file makes a different toolchain from the same packages.
 const RECIPE: u32 = 1;
 
-/// Debian's Rust ("-web" is its build for browsers, kept newer than the release's own) and the libraries that it and the linkers load.
+/// Debian's Rust compiler ("-web" is its build for browsers, kept newer than the release's own) and the libraries that it loads.
 /// Versions are in the names; security updates may move the last digits.
 const PACKAGES: &[&str] = &[
     "rustc-web",
-    "cargo-web",
     "rust-web-src",
     "libstd-rust-web-dev",
     "libstd-rust-web-1.96",
@@ -31,13 +30,9 @@ const PACKAGES: &[&str] = &[
     "libz3-4",
     "libedit2",
     "libbsd0",
+    "libmd0",
     "libxml2",
-    "libgit2-1.5",
-    "libssh2-1",
-    "libmbedcrypto7",
-    "libmbedtls14",
-    "libmbedx509-1",
-    "libhttp-parser2.9",
+    "libicu72",
     "wasi-libc",
 ];
 
@@ -54,22 +49,17 @@ pub fn provided() -> Result<Option<PathBuf>> {
     Ok(Some(cache::directory("rust-1.96", &recipe())?).filter(|directory| directory.is_dir()))
 }
 
-/// Cargo of the toolchain in `directory`.
+/// Cargo, made to use the compiler in `directory`.
 pub fn cargo(directory: &Path) -> Command {
-    let mut command = tool(directory, "cargo");
-    command.env("RUSTC", directory.join("bin/rustc")).env("RUSTDOC", directory.join("bin/rustdoc"));
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.env("RUSTC", directory.join("bin/rustc")).env("LD_LIBRARY_PATH", directory.join("lib"));
     command
 }
 
-/// The compiler of the toolchain in `directory`.
+/// The compiler in `directory`.
 pub fn rustc(directory: &Path) -> Command {
-    tool(directory, "rustc")
-}
-
-fn tool(directory: &Path, name: &str) -> Command {
-    let mut command = Command::new(directory.join("bin").join(name));
-    // Set by the rustup and the cargo that run this task, for their own toolchain.
-    command.env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN").env("LD_LIBRARY_PATH", directory.join("lib"));
+    let mut command = Command::new(directory.join("bin/rustc"));
+    command.env("LD_LIBRARY_PATH", directory.join("lib"));
     command
 }
 
@@ -83,10 +73,11 @@ fn make(directory: &Path, stable: &Path) -> Result<()> {
     unpack(&unpacked)?;
     arrange(&unpacked, directory, stable)?;
     step.done();
-    for target in TARGETS {
-        let step = progress::step(format!("building Rust's libraries for {target}"));
-        build_libraries(&unpacked, directory, target)?;
-        step.done();
+    let (wasm, bare): (Vec<&str>, Vec<&str>) = TARGETS.iter().partition(|target| target.starts_with("wasm32-"));
+    build(&unpacked, directory, &bare, &["-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"])?;
+    build(&unpacked, directory, &wasm, &["-Zbuild-std=std,panic_abort"])?;
+    for target in wasm.iter().filter(|target| target.contains("-wasi")) {
+        add_libc(&unpacked, directory, target)?;
     }
     fs::remove_dir_all(&unpacked).with_context(|| format!("removing {}", unpacked.display()))
 }
@@ -96,9 +87,25 @@ fn unpack(unpacked: &Path) -> Result<()> {
     fs::create_dir_all(unpacked)?;
     apt::download(PACKAGES, unpacked)?;
     for file in files_with_suffix(unpacked, ".deb")? {
-        run::quiet(Command::new("dpkg").arg("-x").arg(&file).arg(unpacked), "unpacking a Debian package")?;
+        extract(&file, unpacked)?;
         fs::remove_file(&file)?;
     }
+    Ok(())
+}
+
+/// Unpacks one package, without its documentation and without what is not needed of the compiler's source: 40,000 files less.
+fn extract(package: &Path, into: &Path) -> Result<()> {
+    let what = format!("unpacking {}", package.display());
+    let mut contents = Command::new("dpkg-deb");
+    contents.arg("--fsys-tarfile").arg(package).stdout(Stdio::piped());
+    let mut contents = contents.spawn().with_context(|| format!("{what}: cannot start dpkg-deb"))?;
+    let archive = contents.stdout.take().with_context(|| what.clone())?;
+    let mut tar = Command::new("tar");
+    tar.args(["--extract", "--anchored", "--no-wildcards-match-slash"]);
+    tar.args(["./usr/share", "./usr/src/*/src", "./usr/src/*/compiler"].map(|path| format!("--exclude={path}")));
+    run::quiet(tar.stdin(archive).current_dir(into), &what)?;
+    let status = contents.wait()?;
+    ensure!(status.success(), "{what}: dpkg-deb failed ({status})");
     Ok(())
 }
 
@@ -107,9 +114,7 @@ fn arrange(unpacked: &Path, directory: &Path, stable: &Path) -> Result<()> {
     let (bin, lib) = (directory.join("bin"), directory.join("lib"));
     fs::create_dir_all(&bin)?;
     fs::create_dir_all(&lib)?;
-    for program in ["rustc", "rustdoc", "cargo"] {
-        rename(&unpacked.join("usr/bin").join(program), &bin.join(program))?;
-    }
+    rename(&unpacked.join("usr/bin/rustc"), &bin.join("rustc"))?;
     for entry in entries(&unpacked.join(format!("usr/lib/{ARCH}-linux-gnu")))? {
         if entry.file_name().is_some_and(|name| name.to_string_lossy().contains(".so")) {
             rename(&entry, &lib.join(entry.file_name().unwrap_or_default()))?;
@@ -141,45 +146,57 @@ fn arrange(unpacked: &Path, directory: &Path, stable: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Builds the libraries of `target` from source, with an empty crate that asks cargo for them, and lays them where rustc looks.
-fn build_libraries(unpacked: &Path, directory: &Path, target: &str) -> Result<()> {
-    let wasm = target.starts_with("wasm32-");
-    let libraries = directory.join("lib/rustlib").join(target).join("lib");
-    let own = libraries.join("self-contained");
-    fs::create_dir_all(&own)?;
-    if target.contains("-wasi") {
-        for file in ["libc.a", "crt1-reactor.o"] {
-            fs::copy(unpacked.join("usr/lib/wasm32-wasi").join(file), own.join(file))
-                .with_context(|| format!("taking {file} from Debian's wasi-libc"))?;
-        }
-    }
-
+/// Builds the libraries of `targets` from source, with an empty crate that asks cargo for them, and lays them where rustc looks.
+fn build(unpacked: &Path, directory: &Path, targets: &[&str], options: &[&str]) -> Result<()> {
+    let what = format!("building Rust's libraries for {}", targets.join(", "));
+    let step = progress::step(&what);
     let sysroot = unpacked.join("sysroot");
     fs::create_dir_all(sysroot.join("src"))?;
-    fs::write(
-        sysroot.join("Cargo.toml"),
-        "[package]\nname = \"sysroot\"\nedition = \"2024\"\n[profile.release]\npanic = \"abort\"\n",
-    )?;
-    fs::write(sysroot.join("src/lib.rs"), if wasm { "" } else { "#![no_std]" })?;
+    let manifest = "[package]\nname = \"sysroot\"\nedition = \"2024\"\n[profile.release]\npanic = \"abort\"\n";
+    fs::write(sysroot.join("Cargo.toml"), manifest)?;
+    fs::write(sysroot.join("src/lib.rs"), "#![no_std]")?;
     let mut command = cargo(directory);
-    command.args(["build", "--release", "--target", target]).current_dir(&sysroot);
+    command.args(["build", "--release"]).args(options).current_dir(&sysroot);
+    for target in targets {
+        command.args(["--target", target]);
+        fs::create_dir_all(own_objects(directory, target))?;
+    }
     // Lets the released compiler build its own standard library; with bitcode, so that the library takes part in link-time optimisation.
     command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Cembed-bitcode=yes").env_remove("CARGO_TARGET_DIR");
-    match wasm {
-        true => command.arg("-Zbuild-std=std,panic_abort"),
-        false => command.args(["-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"]),
-    };
-    run::quiet(&mut command, &format!("building Rust's libraries for {target}"))?;
-    for library in files_with_suffix(&sysroot.join("target").join(target).join("release/deps"), ".rlib")? {
-        let name = library.file_name().unwrap_or_default();
-        if !name.to_string_lossy().starts_with("libsysroot") {
-            rename(&library, &libraries.join(name))?;
+    run::quiet(&mut command, &what)?;
+    for target in targets {
+        for library in files_with_suffix(&sysroot.join("target").join(target).join("release/deps"), ".rlib")? {
+            let name = library.file_name().unwrap_or_default();
+            if !name.to_string_lossy().starts_with("libsysroot") {
+                rename(&library, &libraries(directory, target).join(name))?;
+            }
         }
     }
-    if target.contains("-wasi") { build_start(directory, target, &own) } else { Ok(()) }
+    step.done();
+    Ok(())
 }
 
-/// Compiles the start-up object of WASI commands into `own`, the directory of the objects that rustc links by itself.
+/// Where rustc looks for the libraries of `target`.
+fn libraries(directory: &Path, target: &str) -> PathBuf {
+    directory.join("lib/rustlib").join(target).join("lib")
+}
+
+/// Where rustc looks for the C library and the start-up objects of `target` that it links by itself.
+fn own_objects(directory: &Path, target: &str) -> PathBuf {
+    libraries(directory, target).join("self-contained")
+}
+
+/// Adds wasi-libc and the start-up objects for `target`.
+fn add_libc(unpacked: &Path, directory: &Path, target: &str) -> Result<()> {
+    let own = own_objects(directory, target);
+    for file in ["libc.a", "crt1-reactor.o"] {
+        fs::copy(unpacked.join("usr/lib/wasm32-wasi").join(file), own.join(file))
+            .with_context(|| format!("taking {file} from Debian's wasi-libc"))?;
+    }
+    build_start(directory, target, &own)
+}
+
+/// Compiles the start-up object of WASI commands into `own`.
 fn build_start(directory: &Path, target: &str, own: &Path) -> Result<()> {
     let source = own.join("crt1_command.rs");
     fs::write(&source, START)?;
