@@ -4,6 +4,7 @@
 
 mod build;
 mod demo;
+mod fuzz;
 mod guests;
 mod hosts;
 mod paths;
@@ -39,6 +40,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Every check and test
     Test(test::Arguments),
+    /// Run the fuzz targets for a bounded number of inputs
+    Fuzz(fuzz::Arguments),
     /// Measure the promises of docs/specification.md
     Spec(spec::Arguments),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Build(arguments) => build::main(&arguments),
         Command::Demo(arguments) => demo::main(&arguments),
         Command::Test(arguments) => test::main(&arguments),
+        Command::Fuzz(arguments) => fuzz::main(&arguments),
         Command::Spec(arguments) => spec::main(&arguments),
     };
     match result {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{build, guests, paths, setup, spec};
+use crate::{build, fuzz, guests, paths, setup, spec};
 
 /// Arguments of `cargo xtask test`.
 #[derive(Args)]
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     ("mwasm and its host objects", || build::main(&build::Arguments {})),
     ("lints", lints),
     ("unit tests", unit_tests),
+    ("fuzz targets", || fuzz::main(&fuzz::Arguments::default())),
     ("example apps", || guests::ensure(&[])),
     ("tests on all targets", target_tests),
     ("conformance table", table),
