@@ -30,14 +30,13 @@ impl<'a> Liveness<'_, 'a> {
             }
             Some(Def::Instance(ComponentInstance::Instantiate { component_index, .. })) => {
                 let Some(inner) = model.component_of(id, *component_index) else { return };
-                // Functions may only be exported along with the types that their signatures name.
-                for (&own, &(space, index)) in &model.component(inner).exports {
-                    if own == name || space == Space::Type {
-                        self.mark(Node::Item(inner, space, index), node);
-                    }
+                if let Some(&(space, index)) = model.component(inner).exports.get(name) {
+                    self.mark(Node::Item(inner, space, index), node);
                 }
             }
             Some(Def::Instance(ComponentInstance::FromExports(exports))) => {
+                // Functions may only be exported along with the types that their signatures name, and these are
+                // named by being in the same instance.
                 for (position, export) in (0u32..).zip(exports) {
                     if export.name.name == name || export.kind == ComponentExternalKind::Type {
                         self.mark(Node::Entry(id, instance, position), node);

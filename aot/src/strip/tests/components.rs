@@ -138,6 +138,30 @@ fn a_module_that_is_instantiated_twice_keeps_what_either_instance_needs() {
 }
 
 #[test]
+fn data_that_one_module_puts_into_the_memory_of_another_stays() {
+    let stripped = stripped(
+        r#"(component
+            (core module $libc
+                (memory (export "memory") 1)
+                (memory (export "idle") 1))
+            (core module $data
+                (import "libc" "memory" (memory 1))
+                (import "libc" "idle" (memory 1))
+                (data (memory 0) (i32.const 0) "read by the app")
+                (data (memory 1) (i32.const 0) "read by nobody"))
+            (core module $app
+                (import "libc" "memory" (memory 1))
+                (func (export "run") (result i32) (i32.load (i32.const 0))))
+            (core instance $libc (instantiate $libc))
+            (core instance (instantiate $data (with "libc" (instance $libc))))
+            (core instance $app (instantiate $app (with "libc" (instance $libc))))
+            (func (export "run") (result u32) (canon lift (core func $app "run"))))"#,
+    );
+    let [libc, data, _] = &stripped.report.modules[..] else { panic!("three modules") };
+    assert_eq!((libc.after.memories, data.after.memories, data.after.data_segments), (1, 1, 1));
+}
+
+#[test]
 fn a_composition_asks_the_inner_component_only_for_what_the_outer_one_calls() {
     let stripped = stripped(
         r#"(component
@@ -179,6 +203,63 @@ fn a_composition_asks_the_inner_component_only_for_what_the_outer_one_calls() {
     assert!(!import(&stripped, "high").kept);
     assert_eq!(stripped.report.modules[0].after.functions, 2);
     assert_eq!(stripped.report.modules[1].after.functions, 2);
+}
+
+/// A function may only be exported along with the types that its signature names, and here nobody asks for `r` itself.
+#[test]
+fn a_function_of_an_inner_component_brings_the_types_that_it_names() {
+    let stripped = stripped(
+        r#"(component
+            (component $inner
+                (core module $m (func (export "f") (param i32)) (func (export "g") (param i32)))
+                (core instance $i (instantiate $m))
+                (type $r (record (field "x" u32)))
+                (func $f (param "r" $r) (canon lift (core func $i "f")))
+                (func $g (param "r" $r) (canon lift (core func $i "g")))
+                (instance $api (export "r" (type $r)) (export "f" (func $f)) (export "g" (func $g)))
+                (export "api" (instance $api)))
+            (instance $inner (instantiate $inner))
+            (alias export $inner "api" (instance $api))
+            (core func $f (canon lower (func $api "f")))
+            (core func $g (canon lower (func $api "g")))
+            (core module $m
+                (import "" "f" (func $f (param i32)))
+                (import "" "g" (func $g (param i32)))
+                (func (export "run") (call $f (i32.const 0))))
+            (core instance $i (instantiate $m (with "" (instance (export "f" (func $f)) (export "g" (func $g))))))
+            (func (export "run") (canon lift (core func $i "run"))))"#,
+    );
+    assert_eq!(stripped.report.modules[0].after.functions, 1);
+}
+
+/// The same where the function's type came in as an import of the component that exports it.
+#[test]
+fn a_function_brings_the_types_that_were_passed_in_for_it() {
+    let stripped = stripped(
+        r#"(component
+            (component $outer
+                (component $inner
+                    (import "r" (type $r (sub resource)))
+                    (core module $m (func (export "f") (param i32)) (func (export "g") (param i32)))
+                    (core instance $i (instantiate $m))
+                    (func $f (param "r" (own $r)) (canon lift (core func $i "f")))
+                    (func $g (param "t" u32) (canon lift (core func $i "g")))
+                    (export $out "r" (type $r))
+                    (export "f" (func $f) (func (param "r" (own $out))))
+                    (export "g" (func $g)))
+                (type $r (resource (rep i32)))
+                (instance $i (instantiate $inner (with "r" (type $r))))
+                (export "api" (instance $i)))
+            (instance $outer (instantiate $outer))
+            (alias export $outer "api" (instance $api))
+            (core func $f (canon lower (func $api "f")))
+            (core module $m
+                (import "" "f" (func $f (param i32)))
+                (func (export "run") (call $f (i32.const 0))))
+            (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))
+            (func (export "run") (canon lift (core func $i "run"))))"#,
+    );
+    assert_eq!(stripped.report.modules[0].after.functions, 1);
 }
 
 #[test]
