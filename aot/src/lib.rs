@@ -14,11 +14,15 @@ pub mod compose;
 pub mod configure;
 pub mod engine;
 pub mod fuse;
+pub mod image;
 pub mod imports;
+pub mod inspect;
 pub mod load;
 pub mod manifest;
+pub mod preinit;
 pub mod problem;
 pub mod report;
+pub mod session;
 pub mod strip;
 pub mod target;
 pub mod write;
@@ -59,8 +63,8 @@ pub trait Watch {
 pub struct Prepared {
     /// The app, composed.
     pub app: App,
-    /// The constants of its image.
-    pub settings: Settings,
+    /// The constants of its image. They live as long as the program, because so does all that the app may hold on to while it runs.
+    pub settings: &'static Settings,
     /// What the stages had to say.
     pub report: Report,
 }
@@ -85,7 +89,12 @@ pub fn prepare(request: Request<'_>, watch: &mut dyn Watch) -> Result<Prepared> 
     let app = compose::compose(app, &request.layer.plugins, &mut report)?;
     watch.begins("configure");
     let exports = Surface::of(&app.component)?;
+    let preinit = request.layer.preinit.clone();
     let settings = configure::configure(&app.name, &exports, request.layer, request.flags, &mut report)?;
+    let settings: &'static Settings = Box::leak(Box::new(settings));
+    watch.begins("preinit");
+    let plan = settings.plan(Provenance::default());
+    let app = preinit::preinit(app, preinit.as_ref(), &plan, &mut report)?;
     Ok(Prepared { app, settings, report })
 }
 

@@ -88,13 +88,16 @@ impl std::error::Error for Problem {}
 
 /// The candidate that is nearest to what was written, if one is near enough to be what was meant.
 pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (written.chars().count() / 3).clamp(1, MAX_TYPING_ERRORS);
+    let length = written.chars().count();
+    let limit = (length / 3).clamp(TYPING_ERRORS.0, TYPING_ERRORS.1);
     let distances = candidates.into_iter().map(|candidate| (edit_distance(written, candidate), candidate));
-    distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, candidate)| candidate)
+    let near = distances.filter(|(distance, _)| *distance <= limit && *distance < length);
+    near.min().map(|(_, candidate)| candidate)
 }
 
-/// The most single-letter changes between what was written and what is proposed instead.
-const MAX_TYPING_ERRORS: usize = 4;
+/// The most single-letter changes between what was written and what is proposed instead: for short words, and for long ones. Two
+/// letters that changed places count twice.
+const TYPING_ERRORS: (usize, usize) = (2, 4);
 
 /// Levenshtein's distance: the least number of letters inserted, removed or replaced.
 fn edit_distance(a: &str, b: &str) -> usize {
@@ -130,7 +133,9 @@ mod tests {
         let words = ["listen", "connect", "address"];
         assert_eq!(did_you_mean("lisen", words), Some("listen"));
         assert_eq!(did_you_mean("conect", words), Some("connect"));
+        assert_eq!(did_you_mean("xne", ["arm", "xen"]), Some("xen"));
         assert_eq!(did_you_mean("heap", words), None);
+        assert_eq!(did_you_mean("ab", ["xy"]), None);
         assert_eq!(did_you_mean("", words), None);
     }
 

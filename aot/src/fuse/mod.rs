@@ -14,6 +14,8 @@ pub mod pack;
 mod symbols;
 mod table;
 
+pub use hosts::{has as has_host, name as host_name};
+
 use crate::compile::Native;
 use crate::report::{Part, Report, Stage};
 use crate::target::{Arch, Target};

@@ -10,7 +10,7 @@
 
 mod reader;
 mod sections;
-mod values;
+pub mod values;
 
 use crate::problem::Problem;
 use crate::target::Target;

@@ -1,7 +1,7 @@
 //! The flat image of ARM: memory as it is to be, with the header that boot loaders know from Linux.
 //!
-//! The header takes the first 64 bytes of the image, which in the linked program are its ELF header (it is loaded, and nobody reads it
-//! there). Its first instruction branches to the host's entry; its sizes tell the loader how much memory the image needs beyond the
+//! The header takes the first 64 bytes of the image, which in the linked program are its ELF header. The program headers stay behind
+//! it: the host reads them there to protect its own memory. The boot header's first instruction branches to the host's entry; its sizes tell the loader how much memory the image needs beyond the
 //! end of the file. See Documentation/arch/arm64/booting.rst of Linux.
 
 use super::{entry, memory_bytes, segments};

@@ -3,17 +3,10 @@
 use mwasm_plan::Plan;
 use std::path::Path;
 
-/// Memory of a virtual machine in MiB, beyond the image and the guest's own heap: for page tables, stacks and the host's heap.
-const HOST_MIB: u64 = 16;
-/// Heap of the guest in MiB, where the plan does not limit it.
-const DEFAULT_HEAP_MIB: u64 = 48;
-const MIB: u64 = 1 << 20;
-
 /// The text of the configuration for the image at `image`, which takes `image_bytes` of memory when it is loaded.
 pub fn configuration(plan: &Plan<'_>, image: &Path, image_bytes: u64) -> String {
     let file = image.file_name().unwrap_or(image.as_os_str()).to_string_lossy();
-    let heap = plan.memory.heap_bytes.map_or(DEFAULT_HEAP_MIB, |bytes| bytes.div_ceil(MIB));
-    let memory = HOST_MIB + heap + image_bytes.div_ceil(MIB) + plan.memory.stack_bytes.div_ceil(MIB);
+    let memory = super::memory_mib(plan, image_bytes);
     format!(
         "# Start it in this folder: xl create -c {file}.cfg\n\
          name = \"{name}\"\n\
@@ -50,7 +43,7 @@ mod tests {
         let memory = Memory { heap_bytes: Some(64 << 20), stack_bytes: 1 << 20 };
         let plan = Plan { name: "my app", memory, ..Plan::default() };
         let text = configuration(&plan, Path::new("out/hello.xen"), 900 << 10);
-        assert!(text.contains("memory = 82\n"), "{text}");
+        assert!(text.contains("memory = 90\n"), "{text}");
         assert!(text.contains("name = \"my-app\"\n") && text.contains("kernel = \"hello.xen\"\n"), "{text}");
     }
 }

@@ -1,0 +1,123 @@
+//! The machine that an image is for, as a command line of QEMU.
+
+use anyhow::{Context, Result, bail};
+use mwasm_aot::fuse::pack;
+use mwasm_aot::image::recognise;
+use mwasm_aot::problem::Problem;
+use mwasm_aot::target::Target;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{FdFlags, fcntl_setfd};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// Port of the debug device that takes the exit code, by agreement with the Xen host.
+const CODE_PORT: &str = "0x501";
+/// Port of the device that ends QEMU, by agreement with the Xen host.
+const EXIT_PORT: &str = "0xf4";
+/// Makes the ARM host tell its exit code by semihosting.
+const SEMIHOSTING: &str = "mwasm.semihosting";
+
+/// An image and the machine for it.
+pub struct Guest<'a> {
+    target: Target,
+    image: &'a [u8],
+    memory_mib: u64,
+}
+
+/// Our ends of the connections.
+pub struct Wires {
+    /// The machine's console.
+    pub serial: UnixStream,
+    /// Where the exit code arrives.
+    pub code: UnixStream,
+    /// QEMU's control protocol.
+    pub qmp: UnixStream,
+}
+
+impl<'a> Guest<'a> {
+    /// The machine for an image of a target that is no desktop.
+    pub fn new(target: Target, image: &'a [u8]) -> Result<Self> {
+        let found = recognise("the image", image)?.context("an image without a plan")?;
+        Ok(Self { target, image, memory_mib: pack::memory_mib(&found.plan, image.len() as u64) })
+    }
+
+    /// Starts QEMU. It dies with the calling thread.
+    pub fn start(&self) -> Result<(Child, Wires)> {
+        let image = in_memory(self.image).context("no memory for the image")?;
+        let (serial, their_serial) = UnixStream::pair()?;
+        let (code, their_code) = UnixStream::pair()?;
+        let (qmp, their_qmp) = UnixStream::pair()?;
+        let inherited = [their_serial.as_fd(), their_code.as_fd(), their_qmp.as_fd(), image.as_fd()];
+        for file in inherited {
+            fcntl_setfd(file, FdFlags::empty())?;
+        }
+        let mut qemu = self.command()?;
+        qemu.arg("-kernel").arg(format!("/proc/self/fd/{}", image.as_raw_fd()));
+        for (name, socket) in [("console", &their_serial), ("code", &their_code), ("control", &their_qmp)] {
+            qemu.arg("-chardev").arg(format!("socket,id={name},fd={}", socket.as_raw_fd()));
+        }
+        qemu.args(["-serial", "chardev:console", "-mon", "chardev=control,mode=control"]);
+        qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // Signals of the terminal are for this process, which passes them on as it sees fit.
+        qemu.process_group(0);
+        // SAFETY: between fork and exec, and it is one system call.
+        unsafe {
+            qemu.pre_exec(|| Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?))
+        };
+        let program = qemu.get_program().to_string_lossy().into_owned();
+        let child = qemu.spawn().map_err(|error| {
+            Problem::new(format!("cannot start {program}: {error}"))
+                .help("'mwasm doctor' says how to install QEMU on this machine")
+        })?;
+        Ok((child, Wires { serial, code, qmp }))
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut qemu = match self.target {
+            Target::Desktop => bail!("a desktop image is run, not booted"),
+            Target::Xen => {
+                let mut qemu = Command::new("qemu-system-x86_64");
+                qemu.args(["-M", "microvm,x-option-roms=off,pit=off,pic=off,rtc=on,acpi=on,isa-serial=on"]);
+                if File::options().read(true).write(true).open("/dev/kvm").is_ok() {
+                    qemu.args(["-accel", "kvm"]);
+                }
+                qemu.arg("-device").arg(format!("isa-debugcon,iobase={CODE_PORT},chardev=code"));
+                qemu.arg("-device").arg(format!("isa-debug-exit,iobase={EXIT_PORT},iosize=4"));
+                qemu
+            }
+            Target::Arm => {
+                let mut qemu = Command::new("qemu-system-aarch64");
+                qemu.args(["-M", "virt", "-semihosting", "-append", SEMIHOSTING]);
+                qemu
+            }
+        };
+        // Where an accelerator does not work after all, the next one is tried.
+        qemu.args(["-accel", "tcg", "-cpu", "max", "-m"]).arg(format!("{}M", self.memory_mib));
+        qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
+        Ok(qemu)
+    }
+
+    /// The app's exit code, from what the machine left behind; `None` if it told none.
+    pub fn exit_code(&self, mut code: UnixStream, status: ExitStatus, errors: &str) -> Option<u8> {
+        match self.target {
+            Target::Arm if errors.starts_with("qemu-system") => None,
+            Target::Arm => status.code().and_then(|code| u8::try_from(code).ok()),
+            _ => {
+                let mut told = Vec::new();
+                code.read_to_end(&mut told).ok()?;
+                told.last().copied()
+            }
+        }
+    }
+}
+
+/// A file that has no name and is gone when nobody has it open.
+fn in_memory(bytes: &[u8]) -> Result<OwnedFd> {
+    let mut file = File::from(memfd_create("mwasm-image", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    Ok(file.into())
+}
