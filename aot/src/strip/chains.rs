@@ -5,7 +5,7 @@ use super::component_refs::Space;
 use super::core_refs::CoreSpace;
 use super::liveness::{Liveness, Node};
 use super::module::{Module, ModuleId};
-use super::report::{Counts, ImportReport, InterfaceReport, ModuleReport, Outcome, module_name};
+use super::report::{Counts, ImportReport, InterfaceReport, ModuleReport, Outcome, StripReport, module_name};
 use anyhow::Result;
 use wasmparser::{ComponentTypeRef, InstanceTypeDeclaration};
 
@@ -29,6 +29,24 @@ pub fn modules(model: &Model<'_>, after: &[Option<Counts>]) -> Vec<ModuleReport>
             after: after.unwrap_or_default(),
         })
         .collect()
+}
+
+/// The same rows if the component is left as it was.
+pub fn unchanged_modules(model: &Model<'_>) -> Vec<ModuleReport> {
+    let all: Vec<_> = model.modules.iter().map(|module| Some(counts(module))).collect();
+    modules(model, &all)
+}
+
+/// Makes a report about imports say what is true if the component is left as it was.
+pub fn keep_all(report: &mut StripReport) {
+    for row in &mut report.imports {
+        row.kept = true;
+        row.reason = None;
+    }
+    for row in &mut report.interfaces {
+        row.functions_after = row.functions_before;
+        row.outcome = if row.functions_before > 0 { Outcome::Kept } else { Outcome::TypesOnly };
+    }
 }
 
 fn counts(module: &Module<'_>) -> Counts {

@@ -1,8 +1,8 @@
 //! Linking, seen statically: which definition stands behind each import of a core module, and which tables and
 //! memories of different modules are one and the same at run time.
 //!
-//! A component says how its modules are wired with core instances and aliases, all of them static, so the provider of an
-//! import is found by following them. A module that is instantiated at several places has several providers for one
+//! A component says how its modules are wired with core instances and aliases, all of them static, so the provider of
+//! an import is found by following them. A module that is instantiated at several places has several providers for one
 //! import; the analysis takes all of them, so that what it keeps is right for every instance.
 
 use super::component::{ComponentId, Def, Model};

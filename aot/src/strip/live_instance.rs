@@ -1,7 +1,7 @@
 //! What is asked of an instance, by name, and whom the question is handed on to.
 //!
-//! An instance is as good as its exports, and few of them may be used. So instances are followed export by export, through
-//! aliases, instantiations and entries, down to what the name stands for; see [`super::live_component`] for the rules.
+//! An instance is as good as its exports, and few of them may be used. So instances are followed export by export,
+//! through aliases, instantiations and entries, down to what the name stands for; see [`super::live_component`] for the rules.
 
 use super::component::{ComponentId, Def};
 use super::component_refs::Space;

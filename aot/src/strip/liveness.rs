@@ -1,7 +1,7 @@
 //! What can be reached: a breadth-first walk from the exports of the root component.
 //!
-//! Everything that may be kept or dropped is a [`Node`]: functions, slots of tables, segments, items of components, names
-//! that are asked of an instance. Visiting a node marks the nodes that it cannot do without. Each node remembers the
+//! Everything that may be kept or dropped is a [`Node`]: functions, slots of tables, segments, items of components,
+//! names that are asked of an instance. Visiting a node marks the nodes that it cannot do without. Each node remembers the
 //! first node that asked for it; since the walk is breadth-first, following these links back gives a shortest chain
 //! of reasons, which the report prints.
 //!

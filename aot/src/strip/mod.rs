@@ -2,8 +2,8 @@
 //!
 //! Toolchains link more than an app uses: an adapter with forty functions of which the app calls three, a runtime that
 //! imports sockets because a library might want them. Each import that stays costs the image a piece of the host, so
-//! the stage looks at the component as a whole, across its core modules: which functions, table slots, segments, globals
-//! and imports can run at all? The rest goes. What remains behaves as before, traps included.
+//! the stage looks at the component as a whole, across its core modules: which functions, table slots, segments,
+//! globals and imports can run at all? The rest goes. What remains behaves as before, traps included.
 //!
 //! The data flows through these modules:
 //!
@@ -75,12 +75,10 @@ pub fn strip(component: &[u8]) -> Result<Stripped> {
             Ok(Stripped { component: stripped, report })
         }
         Err(error) => {
-            let report = StripReport {
-                bytes_before: component.len(),
-                bytes_after: component.len(),
-                unchanged_because: Some(format!("{error:#}")),
-                ..StripReport::default()
-            };
+            report.bytes_after = component.len();
+            report.modules = chains::unchanged_modules(&model);
+            chains::keep_all(&mut report);
+            report.unchanged_because = Some(format!("{error:#}"));
             Ok(Stripped { component: component.to_vec(), report })
         }
     }

@@ -71,7 +71,8 @@ fn put<M>(map: Option<M>, write: impl FnOnce(&M)) {
     }
 }
 
-/// The names of the items that remain, `None` if there are none. New numbers rise with the old ones, as the format asks.
+/// The names of the items that remain, `None` if there are none. New numbers rise with the old ones, as the format
+/// asks.
 fn filter(map: wasmparser::NameMap<'_>, number: impl Fn(u32) -> Option<u32>) -> Option<NameMap> {
     let mut out = NameMap::new();
     for naming in map.into_iter().map_while(Result::ok) {

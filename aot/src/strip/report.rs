@@ -67,7 +67,7 @@ pub struct ImportReport {
     /// True if the component still imports it.
     pub kept: bool,
     /// Who keeps it: a chain of calls from an export (or what runs at the start) down to the function that calls the
-    /// import. Empty if it was dropped.
+    /// import. Empty if it was dropped, or if nobody calls it and the component was left as it was.
     pub chain: Vec<String>,
     /// Why it was dropped. `None` if it was kept.
     pub reason: Option<String>,

@@ -374,12 +374,14 @@ fn an_async_export_keeps_its_callback_and_realloc() {
             (core func $return (canon task.return (result string) (memory (core memory $libc "memory"))))
             (core module $m
                 (import "" "return" (func $return (param i32 i32)))
-                (func (export "run") (param i32 i32) (result i32) (call $return (i32.const 0) (i32.const 0)) i32.const 0)
+                (func (export "run") (param i32 i32) (result i32)
+                    (call $return (i32.const 0) (i32.const 0)) i32.const 0)
                 (func (export "callback") (param i32 i32 i32) (result i32) i32.const 0)
                 (func (export "unused")))
             (core instance $i (instantiate $m (with "" (instance (export "return" (func $return))))))
             (func (export "run") async (param "x" string) (result string)
-                (canon lift (core func $i "run") async (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))
+                (canon lift (core func $i "run") async (memory (core memory $libc "memory"))
+                    (realloc (core func $libc "realloc"))
                     (callback (core func $i "callback")))))"#,
     );
     assert_eq!(stripped.report.modules[0].after.functions, 1);
@@ -392,4 +394,23 @@ fn what_is_no_component_is_refused() {
         // An empty input and a core module have no exports to start from; broken ones cannot be read.
         assert!(strip(bytes).is_err(), "{bytes:?}");
     }
+}
+
+/// The stage never hands on what does not validate; here the input does not either, which is the simplest way to see it.
+#[test]
+fn a_component_that_cannot_be_stripped_goes_on_as_it_was() {
+    let bytes = wat::parse_str(
+        r#"(component
+            (import "unused" (func $unused))
+            (core module $m (func (export "run") i32.add) (func))
+            (core instance $i (instantiate $m))
+            (func (export "run") (canon lift (core func $i "run"))))"#,
+    )
+    .unwrap();
+    let stripped = strip(&bytes).unwrap();
+    assert_eq!(stripped.component, bytes);
+    let report = &stripped.report;
+    assert!(report.unchanged_because.as_ref().unwrap().contains("does not validate"), "{report:?}");
+    assert!(import(&stripped, "unused").kept);
+    assert_eq!(report.modules[0].after, report.modules[0].before);
 }
