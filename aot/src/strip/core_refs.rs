@@ -7,8 +7,8 @@
 //! back unchanged, the rewriter looks up the new one.
 
 use anyhow::Result;
-use wasm_encoder::reencode::{self, Reencode, utils};
-use wasm_encoder::{Instruction, reencode::Error};
+use wasm_encoder::Instruction;
+use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasmparser::Operator;
 
 /// An index space of a core module.
@@ -141,7 +141,7 @@ impl<M: IndexMap> Reencode for CoreRefs<M> {
         self.map.map(CoreSpace::Type, index).map_err(Error::UserError)
     }
 
-    fn instruction<'a>(&mut self, op: Operator<'a>) -> Result<Instruction<'a>, reencode::Error<Self::Error>> {
+    fn instruction<'a>(&mut self, op: Operator<'a>) -> Result<Instruction<'a>, Error<Self::Error>> {
         self.note_table_use(&op);
         match op {
             Operator::DataDrop { data_index } if self.map.is_gone(CoreSpace::Data, data_index) => Ok(Instruction::Nop),
