@@ -247,7 +247,9 @@ impl Devices {
     fn note_memory_and_references<'a>(&mut self, parents: &[Node<'a>], node: &Node<'a>, found: &mut Found<'a>) {
         let top_level = parents.len() == 1;
         if tree::text(node.device_type) == Some("memory") && node.is_enabled() {
-            (0..).map_while(|index| node.window(parents, index)).for_each(|window| self.memory.add(window.base, window.bytes));
+            (0..)
+                .map_while(|index| node.window(parents, index))
+                .for_each(|window| self.memory.add(window.base, window.bytes));
         }
         if top_level && node.name == "chosen" {
             let arguments = tree::text(node.bootargs).unwrap_or("");
@@ -336,22 +338,29 @@ mod tests {
                 });
             });
             root.node("pl061@9030000", |node| {
-                node.cells("phandle", &[0x8004]).cells("interrupts", &[0, 7, 4]).bytes("compatible", b"arm,pl061\0arm,primecell\0");
+                node.cells("phandle", &[0x8004])
+                    .cells("interrupts", &[0, 7, 4])
+                    .bytes("compatible", b"arm,pl061\0arm,primecell\0");
                 node.cells("reg", &[0, 0x903_0000, 0, 0x1000]);
             });
             root.node("pl011@9040000", |node| {
-                node.cells("interrupts", &[0, 8, 4]).text("compatible", "arm,pl011").cells("reg", &[0, 0x904_0000, 0, 0x1000]);
+                node.cells("interrupts", &[0, 8, 4])
+                    .text("compatible", "arm,pl011")
+                    .cells("reg", &[0, 0x904_0000, 0, 0x1000]);
                 node.text("status", "disabled");
             });
             root.node("pl011@9000000", |node| {
-                node.cells("interrupts", &[0, 1, 4]).text("compatible", "arm,pl011").cells("reg", &[0, 0x900_0000, 0, 0x1000]);
+                node.cells("interrupts", &[0, 1, 4])
+                    .text("compatible", "arm,pl011")
+                    .cells("reg", &[0, 0x900_0000, 0, 0x1000]);
             });
             root.node("intc@8000000", |node| {
                 node.text("compatible", "arm,cortex-a15-gic");
                 node.cells("reg", &[0, 0x800_0000, 0, 0x1_0000, 0, 0x801_0000, 0, 0x1_0000]);
             });
             root.node("timer", |node| {
-                node.text("compatible", "arm,armv8-timer").cells("interrupts", &[1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4]);
+                node.text("compatible", "arm,armv8-timer")
+                    .cells("interrupts", &[1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4]);
             });
             for i in 0..40 {
                 root.node("virtio_mmio", |node| {
@@ -383,10 +392,8 @@ mod tests {
         assert_eq!(devices.button, Some((button, 3)));
         assert_eq!((devices.virtio_count, devices.virtio[31].base), (32, 0xa00_3e00));
         assert!(devices.semihosting && !devices.xen && devices.clock.is_none());
-        let regions = [
-            Region { start: 0x4000_0000, end: 0x4010_0000 },
-            Region { start: 0x4010_1000, end: 0x4070_0000 },
-        ];
+        let regions =
+            [Region { start: 0x4000_0000, end: 0x4010_0000 }, Region { start: 0x4010_1000, end: 0x4070_0000 }];
         assert_eq!(devices.memory.regions(), regions);
     }
 

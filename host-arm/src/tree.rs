@@ -167,8 +167,8 @@ pub(crate) mod tests {
     /// Writes device trees.
     #[derive(Default)]
     pub struct Builder {
-        structure: Vec<u8>,
-        strings: Vec<u8>,
+        pub structure: Vec<u8>,
+        pub strings: Vec<u8>,
         pub reservations: Vec<(u64, u64)>,
     }
 
@@ -205,8 +205,12 @@ pub(crate) mod tests {
         }
         pub fn finish(&mut self) -> Vec<u8> {
             self.words(&[9]);
-            let reservations: Vec<u8> =
-                self.reservations.iter().chain([&(0, 0)]).flat_map(|(a, b)| [a.to_be_bytes(), b.to_be_bytes()].concat()).collect();
+            let reservations: Vec<u8> = self
+                .reservations
+                .iter()
+                .chain([&(0, 0)])
+                .flat_map(|(a, b)| [a.to_be_bytes(), b.to_be_bytes()].concat())
+                .collect();
             let structure_at = (HEADER_BYTES + reservations.len()) as u32;
             let strings_at = structure_at + self.structure.len() as u32;
             let total = strings_at + self.strings.len() as u32;

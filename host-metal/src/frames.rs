@@ -48,16 +48,7 @@ pub struct Frames {
 impl Frames {
     /// Nothing yet.
     pub const fn new() -> Self {
-        Self {
-            regions: MemoryMap::new(),
-            current: 0,
-            next: 0,
-            returned: 0,
-            total: 0,
-            kernel: 0,
-            guest: 0,
-            promised: 0,
-        }
+        Self { regions: MemoryMap::new(), current: 0, next: 0, returned: 0, total: 0, kernel: 0, guest: 0, promised: 0 }
     }
 
     /// Takes over the free memory of `map`.

@@ -122,7 +122,9 @@ impl Image {
 
     /// Whether all of `start..end` is constant: neither code of the kernel nor anything that is written.
     pub fn is_constant(&self, start: usize, end: usize) -> bool {
-        self.segments().iter().any(|segment| segment.constant && segment.start <= start && start <= end && end <= segment.end)
+        self.segments()
+            .iter()
+            .any(|segment| segment.constant && segment.start <= start && start <= end && end <= segment.end)
     }
 }
 

@@ -136,7 +136,8 @@ mod tests {
             state.halts += 1;
             let arrival = state.input.map(|input| input.0).filter(|at| *at > state.now_ns);
             let events = [state.armed_ns.take(), arrival, state.stop_at_ns.take()];
-            state.now_ns = events.into_iter().flatten().min().expect("nothing would ever wake this machine").max(state.now_ns);
+            state.now_ns =
+                events.into_iter().flatten().min().expect("nothing would ever wake this machine").max(state.now_ns);
             if events[2] == Some(state.now_ns) {
                 self.stop.request(state.now_ns);
             } else if events[2].is_some() {

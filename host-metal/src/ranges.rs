@@ -65,7 +65,8 @@ impl Ranges {
         let mut start = self.window.start;
         let mut at = self.pieces.len();
         for (i, piece) in self.pieces.iter().enumerate() {
-            if piece.start - start >= room {
+            // Parts of one reservation have no gap between them, so the next start may lie behind the piece.
+            if piece.start.saturating_sub(start) >= room {
                 at = i;
                 break;
             }
@@ -171,6 +172,17 @@ mod tests {
         assert_eq!(ranges.reserve(0x1000, Prot::NONE), Some(first));
         assert_eq!(ranges.reserve(usize::MAX - 4095, Prot::NONE), None);
         assert_eq!(ranges.reserve(0x100_0000, Prot::NONE), None);
+    }
+
+    /// A reservation whose first page had been protected looked like endless room before its second part: new memory was put on top
+    /// of stacks.
+    #[test]
+    fn parts_of_a_reservation_leave_no_room_between_them() {
+        let mut ranges = Ranges::new(0x10_0000..0x100_0000);
+        let first = ranges.reserve(0x4000, Prot::READ_WRITE).unwrap();
+        ranges.protect(&(first..first + 0x1000), Prot::NONE);
+        let second = ranges.reserve(0x2000, Prot::READ).unwrap();
+        assert!(second >= first + 0x4000 + GAP_BYTES, "{second:#x}");
     }
 
     #[test]

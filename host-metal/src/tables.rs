@@ -123,7 +123,10 @@ impl<F: Format> Tables<F> {
 
     /// Maps one page, in place of what was there. The old frame is not freed.
     pub fn map(&mut self, address: usize, leaf: Leaf, frames: &mut Frames) -> Result<(), OutOfFrames> {
-        self.map_at(address, leaf, LEVEL_PAGE, frames)
+        let table = self.make_table(address, LEVEL_PAGE, frames)?;
+        write::<F>(entry(table, index(address, LEVEL_PAGE)), leaf, LEVEL_PAGE, address);
+        crate::cpu::publish_mappings();
+        Ok(())
     }
 
     /// Maps `range` to the physical memory from `leaf.frame` on with the largest leaves that fit, none above `largest`. Both must be
@@ -137,19 +140,28 @@ impl<F: Format> Tables<F> {
     ) -> Result<(), OutOfFrames> {
         let mut at = range.start;
         while at < range.end {
-            let frame = leaf.frame + (at - range.start) as u64;
+            let offset = leaf.frame.wrapping_sub(range.start as u64);
             let fits = |level: &usize| {
                 let mask = span(*level) - 1;
-                at & mask == 0 && frame as usize & mask == 0 && range.end - at > mask
+                at & mask == 0 && (at as u64).wrapping_add(offset) as usize & mask == 0 && range.end - at > mask
             };
             let level = (LEVEL_PAGE + 1..=largest).rev().find(fits).unwrap_or(LEVEL_PAGE);
-            self.map_at(at, Leaf { frame, ..leaf }, level, frames)?;
-            at += span(level);
+            let table = self.make_table(at, level, frames)?;
+            // All leaves of this size up to the end of the table, or to where a larger one fits.
+            let above = span(level + 1) - 1;
+            let end = range.end.min((at | above).saturating_add(1));
+            while at < end && (end - at) >= span(level) {
+                let frame = (at as u64).wrapping_add(offset);
+                write::<F>(entry(table, index(at, level)), Leaf { frame, ..leaf }, level, at);
+                at += span(level);
+            }
         }
+        crate::cpu::publish_mappings();
         Ok(())
     }
 
-    fn map_at(&mut self, address: usize, leaf: Leaf, level: usize, frames: &mut Frames) -> Result<(), OutOfFrames> {
+    /// The table at `level` for `address`; those above it are made, and large leaves above it are split.
+    fn make_table(&mut self, address: usize, level: usize, frames: &mut Frames) -> Result<u64, OutOfFrames> {
         let mut table = self.root;
         for above in (level + 1..=LEVEL_ROOT).rev() {
             let at = entry(table, index(address, above));
@@ -171,33 +183,16 @@ impl<F: Format> Tables<F> {
                 }
             };
         }
-        let at = entry(table, index(address, level));
-        // SAFETY: as above.
-        let before = unsafe { at.read() };
-        if before != 0 {
-            // A changed frame may not be seen half old, half new: first nothing, then the new one.
-            // SAFETY: as above.
-            unsafe { at.write(0) };
-            F::forget(address);
-        }
-        // SAFETY: as above.
-        unsafe { at.write(F::leaf(leaf, level)) };
-        F::forget(address);
-        Ok(())
+        Ok(table)
     }
 
     /// Gives every mapped page in `range` the protection `prot`; pages whose frames are not owned stay read-only unless `in_place`.
     pub fn protect(&mut self, range: Range<usize>, prot: Prot, in_place: bool) {
         self.each_page(range, |at, leaf, address| {
             let prot = if prot.writable() && !leaf.owned && !in_place { Prot::READ } else { prot };
-            // SAFETY: `each_page` gives entries of this tree.
-            unsafe {
-                at.write(0);
-                F::forget(address);
-                at.write(F::leaf(Leaf { prot, ..leaf }, LEVEL_PAGE));
-            }
-            F::forget(address);
+            write::<F>(at, Leaf { prot, ..leaf }, LEVEL_PAGE, address);
         });
+        crate::cpu::publish_mappings();
     }
 
     /// Unmaps every page in `range`, frees owned frames of `holder`, and frees the last-level tables that lie wholly in it.
@@ -280,6 +275,18 @@ const fn index(address: usize, level: usize) -> usize {
 /// The address of an entry; tables are mapped at their physical addresses.
 fn entry(table: u64, index: usize) -> *mut u64 {
     (table as usize as *mut u64).wrapping_add(index)
+}
+
+/// Writes a leaf for `address`. A changed mapping may not be seen half old, half new: first it is nothing, then the new one.
+fn write<F: Format>(at: *mut u64, leaf: Leaf, level: usize, address: usize) {
+    // SAFETY: the caller passes an entry of a table of its tree.
+    unsafe {
+        if at.read() != 0 {
+            at.write(0);
+            F::forget(address);
+        }
+        at.write(F::leaf(leaf, level));
+    }
 }
 
 fn new_table(frames: &mut Frames) -> Result<u64, OutOfFrames> {

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_root_pointer_is_read() {
-        let mut bytes = vec![0; RSDP_BYTES];
+        let mut bytes = [0; RSDP_BYTES];
         bytes[..8].copy_from_slice(b"RSD PTR ");
         bytes[16..20].copy_from_slice(&0x7f_e000u32.to_le_bytes());
         let old = summed(bytes[..20].to_vec(), 8);

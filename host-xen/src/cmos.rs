@@ -68,14 +68,30 @@ mod tests {
         registers.since_1970_ns().map(|ns| ns / NANOS_PER_SECOND)
     }
 
-    const BCD: Registers =
-        Registers { second: 0x56, minute: 0x34, hour: 0x12, day: 0x29, month: 0x02, year: 0x24, century: 0x20, format: 2 };
+    const BCD: Registers = Registers {
+        second: 0x56,
+        minute: 0x34,
+        hour: 0x12,
+        day: 0x29,
+        month: 0x02,
+        year: 0x24,
+        century: 0x20,
+        format: 2,
+    };
 
     #[test]
     fn times_are_those_of_date() {
         assert_eq!(seconds(BCD), Some(1_709_210_096), "date -ud '2024-02-29 12:34:56' +%s");
-        let binary =
-            Registers { second: 59, minute: 59, hour: 23, day: 31, month: 12, year: 99, century: 19, format: 2 | BINARY };
+        let binary = Registers {
+            second: 59,
+            minute: 59,
+            hour: 23,
+            day: 31,
+            month: 12,
+            year: 99,
+            century: 19,
+            format: 2 | BINARY,
+        };
         assert_eq!(seconds(binary), Some(946_684_799), "date -ud '1999-12-31 23:59:59' +%s");
         let epoch = Registers { day: 1, month: 1, year: 0x70, century: 0x19, format: 2, ..Registers::default() };
         assert_eq!(seconds(epoch), Some(0));

@@ -33,8 +33,7 @@ impl Snapshot {
             let version = read(0);
             core::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
             let long = |at: usize| u64::from(read(at)) | u64::from(read(at + 1)) << 32;
-            let copy =
-                Self { counter: long(2), system_ns: long(4), multiplier: read(6), shift: read(7) as u8 as i8 };
+            let copy = Self { counter: long(2), system_ns: long(4), multiplier: read(6), shift: read(7) as u8 as i8 };
             core::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
             (version & 1 == 0 && read(0) == version).then_some(copy)
         })
@@ -45,7 +44,7 @@ impl Snapshot {
         let ticks = counter.saturating_sub(self.counter);
         let shift = u32::from(self.shift.unsigned_abs()).min(63);
         let ticks = if self.shift < 0 { ticks >> shift } else { ticks << shift };
-        let ns = u128::from(ticks) * u128::from(self.multiplier) >> 32;
+        let ns = (u128::from(ticks) * u128::from(self.multiplier)) >> 32;
         self.system_ns.saturating_add(ns as u64)
     }
 }

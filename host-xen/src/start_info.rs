@@ -48,7 +48,10 @@ impl fmt::Display for StartInfoError {
                  (Xen: type = \"pvh\"; QEMU: -kernel)"
             ),
             Self::Version(found) => {
-                write!(f, "wanted PVH start information of version 1 or later, found {found}: use Xen 4.11 or QEMU 4.0, or later")
+                write!(
+                    f,
+                    "wanted PVH start information of version 1 or later, found {found}: use Xen 4.11 or QEMU 4.0, or later"
+                )
             }
             Self::NoMemory => f.write_str("the loader's memory map names no usable memory"),
         }

@@ -198,16 +198,11 @@ fn deliver(frame: &mut Frame, address: Option<usize>) {
 
 fn dump(vector: u64, frame: &Frame) -> Dump {
     const NAMES: &[&str] = &[
-        "esr", "far", "elr", "spsr", "sp", "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
-        "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30",
+        "esr", "far", "elr", "spsr", "sp", "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11",
+        "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27",
+        "x28", "x29", "x30",
     ];
-    let first = [
-        registers::exception_syndrome(),
-        registers::fault_address() as u64,
-        frame.elr,
-        frame.spsr,
-        frame.sp,
-    ];
+    let first = [registers::exception_syndrome(), registers::fault_address() as u64, frame.elr, frame.spsr, frame.sp];
     let mut values = [0; MAX_REGISTERS];
     for (value, found) in values.iter_mut().zip(first.iter().chain(&frame.x)) {
         *value = *found;
@@ -218,5 +213,5 @@ fn dump(vector: u64, frame: &Frame) -> Dump {
         4..=7 => "an exception in an exception handler",
         _ => "an exception that should not occur",
     };
-    Dump { what, names: NAMES, values }
+    Dump { what, stack: frame.sp as usize, names: NAMES, values }
 }

@@ -25,7 +25,9 @@ static INTERRUPT: AtomicU32 = AtomicU32::new(0);
 /// Asks to be told of the button; the number is its input.
 pub fn start(button: Option<(Device, u32)>) {
     let Some((device, input)) = button.filter(|(_, input)| *input < INPUTS) else { return };
-    let Ok(base) = memory::map_physical(device.window.base, WINDOW_BYTES, Prot::READ_WRITE, Kind::Device) else { return };
+    let Ok(base) = memory::map_physical(device.window.base, WINDOW_BYTES, Prot::READ_WRITE, Kind::Device) else {
+        return;
+    };
     let (base, bit) = (base as usize, 1 << input);
     write_32(base, LEVEL_SENSE, 0);
     write_32(base, BOTH_EDGES, 0);

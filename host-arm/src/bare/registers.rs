@@ -74,7 +74,9 @@ pub fn read_8(base: usize, offset: usize) -> u8 {
 /// Writes an 8-bit device register.
 pub fn write_8(base: usize, offset: usize, value: u8) {
     // SAFETY: as `read_32`.
-    unsafe { asm!("strb {:w}, [{}]", in(reg) u32::from(value), in(reg) base + offset, options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("strb {:w}, [{}]", in(reg) u32::from(value), in(reg) base + offset, options(nostack, preserves_flags))
+    };
 }
 
 /// Reads a 64-bit device register.

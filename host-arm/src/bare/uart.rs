@@ -37,7 +37,9 @@ static BASE: AtomicUsize = AtomicUsize::new(0);
 /// Sets the port up. The flag is whether it is a whole PL011. The speed stays as firmware left it.
 pub fn start(port: Option<(Device, bool)>) {
     let Some((device, whole)) = port else { return };
-    let Ok(base) = memory::map_physical(device.window.base, WINDOW_BYTES, Prot::READ_WRITE, Kind::Device) else { return };
+    let Ok(base) = memory::map_physical(device.window.base, WINDOW_BYTES, Prot::READ_WRITE, Kind::Device) else {
+        return;
+    };
     let base = base as usize;
     write_32(base, INTERRUPT_MASK, 0);
     write_32(base, INTERRUPT_CLEAR, EVENT_OUTPUT);
@@ -87,10 +89,9 @@ pub fn ready(interest: Ready) -> Ready {
         return if interest.contains(Ready::CONSOLE_OUT) { Ready::CONSOLE_OUT } else { Ready::NONE };
     };
     let (mut ready, mut events) = (Ready::NONE, 0);
-    for (event, busy, interrupts) in [
-        (Ready::CONSOLE_IN, FLAG_INPUT_EMPTY, EVENT_INPUT),
-        (Ready::CONSOLE_OUT, FLAG_OUTPUT_FULL, EVENT_OUTPUT),
-    ] {
+    for (event, busy, interrupts) in
+        [(Ready::CONSOLE_IN, FLAG_INPUT_EMPTY, EVENT_INPUT), (Ready::CONSOLE_OUT, FLAG_OUTPUT_FULL, EVENT_OUTPUT)]
+    {
         if interest.contains(event) {
             events |= interrupts;
             if read_32(base, FLAGS) & busy == 0 {

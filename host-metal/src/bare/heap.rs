@@ -28,12 +28,13 @@ struct Grow {
 unsafe impl Source for Grow {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
         let first = if talc.source.end.is_none() { talc::min_first_heap_layout::<B>().size() } else { 0 };
-        let needed = [layout.size(), layout.align(), first, OVERHEAD_BYTES].into_iter().try_fold(0usize, usize::checked_add);
+        let needed =
+            [layout.size(), layout.align(), first, OVERHEAD_BYTES].into_iter().try_fold(0usize, usize::checked_add);
         let needed = needed.and_then(|bytes| bytes.checked_next_multiple_of(PAGE_BYTES)).ok_or(())?;
         let start = talc.source.next;
-        let chunk = [needed.max(CHUNK_BYTES), needed].into_iter().find(|bytes| {
-            start.checked_add(*bytes).is_some_and(|end| memory::grow_heap(start..end))
-        });
+        let chunk = [needed.max(CHUNK_BYTES), needed]
+            .into_iter()
+            .find(|bytes| start.checked_add(*bytes).is_some_and(|end| memory::grow_heap(start..end)));
         let bytes = chunk.ok_or(())?;
         talc.source.next = start + bytes;
         let new_end = (start + bytes) as *mut u8;

@@ -60,7 +60,8 @@ pub fn make_guard(address: usize) {
 /// Maps physical memory or device registers at their own addresses, unless they are mapped already; returns `physical` as a
 /// pointer. The pages around it come along.
 pub fn map_physical(physical: u64, bytes: usize, prot: Prot, kind: Kind) -> Result<*mut u8, OutOfFrames> {
-    let address = usize::try_from(physical).ok().filter(|at| at.saturating_add(bytes) <= GUESTS.start).ok_or(OutOfFrames)?;
+    let address =
+        usize::try_from(physical).ok().filter(|at| at.saturating_add(bytes) <= GUESTS.start).ok_or(OutOfFrames)?;
     let mapped = SPACE.paging.try_with(|paging| {
         for page in (page_down(address)..page_up(address + bytes)).step_by(PAGE_BYTES) {
             if paging.tables.get(page).is_none() {
@@ -130,7 +131,8 @@ pub fn fault(address: usize, access: Access) -> Fault {
 
 /// All memory of the machine that the kernel manages, and what of it is free, in bytes.
 pub fn account() -> (u64, u64) {
-    let account = |paging: &mut Paging<Native>| (paging.frames.total_bytes(), paging.frames.free_frames() * PAGE_BYTES as u64);
+    let account =
+        |paging: &mut Paging<Native>| (paging.frames.total_bytes(), paging.frames.free_frames() * PAGE_BYTES as u64);
     SPACE.paging.try_with(account).unwrap_or((0, 0))
 }
 

@@ -29,7 +29,10 @@ pub fn run() -> ! {
             // SAFETY: a fresh stack, and nothing on the old one is needed any more.
             unsafe { cpu::run_on_stack(top, main) }
         }
-        None => fatal::end(Outcome::Failed, format_args!("no memory for the host's own stack; give the machine more memory")),
+        None => fatal::end(
+            Outcome::Failed,
+            format_args!("no memory for the host's own stack; give the machine more memory"),
+        ),
     }
 }
 
@@ -60,7 +63,10 @@ pub fn timer_rang(board: &dyn Board) {
     if STOP.is_overdue(board.now_ns()) {
         fatal::end(
             Outcome::Stopped,
-            format_args!("the app did not end within {} s of being asked to, and was stopped", crate::stop::GRACE_NS / 1_000_000_000),
+            format_args!(
+                "the app did not end within {} s of being asked to, and was stopped",
+                crate::stop::GRACE_NS / 1_000_000_000
+            ),
         )
     }
     if let Some(deadline) = STOP.deadline_ns() {

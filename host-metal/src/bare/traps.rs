@@ -8,7 +8,7 @@
 
 use super::{fatal, memory, stacks};
 use crate::exclusive::Exclusive;
-use crate::page::Access;
+use crate::page::{Access, PAGE_BYTES};
 use crate::space::Fault;
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -42,6 +42,8 @@ pub(super) fn prepare() {
 pub struct Dump {
     /// What happened, as the processor's manual calls it.
     pub what: &'static str,
+    /// The stack pointer.
+    pub stack: usize,
     /// Names of the registers, as many as there are.
     pub names: &'static [&'static str],
     /// Their values.
@@ -51,7 +53,7 @@ pub struct Dump {
 impl Dump {
     /// Nothing happened.
     pub const fn new() -> Self {
-        Self { what: "", names: &[], values: [0; MAX_REGISTERS] }
+        Self { what: "", stack: 0, names: &[], values: [0; MAX_REGISTERS] }
     }
 }
 
@@ -99,7 +101,10 @@ pub fn page_fault(address: usize, access: Access, dump: &Dump) -> Next {
 
 /// For handlers: an exception that nothing here resolves.
 pub fn exception(dump: &Dump) -> Next {
-    if HANDLER.load(Relaxed) == 0 || STACK_TOP.load(Relaxed) == 0 {
+    let top = STACK_TOP.load(Relaxed);
+    // An exception during delivery would be delivered for ever.
+    let delivering = (top.saturating_sub(DELIVERY_STACK_BYTES + PAGE_BYTES)..=top).contains(&dump.stack);
+    if HANDLER.load(Relaxed) == 0 || top == 0 || delivering {
         bug(dump);
     }
     DUMP.try_with(|slot| *slot = *dump);
@@ -108,7 +113,10 @@ pub fn exception(dump: &Dump) -> Next {
 
 /// An exception in the kernel itself.
 pub fn bug(dump: &Dump) -> ! {
-    fatal::end(Outcome::Failed, format_args!("a bug in the host: processor exception\n{dump}\nPlease report it with these lines."))
+    fatal::end(
+        Outcome::Failed,
+        format_args!("a bug in the host: processor exception\n{dump}\nPlease report it with these lines."),
+    )
 }
 
 /// The stack that [`deliver`] runs on.

@@ -87,7 +87,9 @@ impl VirtioEntropy {
 
 impl Entropy for VirtioEntropy {
     fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
-        self.0.try_with(|device| out.chunks_mut(PAGE_BYTES).try_for_each(|chunk| device.fill(chunk))).ok_or(EntropyError)?
+        self.0
+            .try_with(|device| out.chunks_mut(PAGE_BYTES).try_for_each(|chunk| device.fill(chunk)))
+            .ok_or(EntropyError)?
     }
 }
 

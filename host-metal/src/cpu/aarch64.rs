@@ -44,6 +44,13 @@ pub fn halt() {
     unsafe { asm!("dsb sy", "wfi", "msr daifclr, #2", "isb", "msr daifset, #2") };
 }
 
+/// Makes new mappings visible to the processor's walker.
+#[inline]
+pub fn publish_mappings() {
+    // SAFETY: barriers.
+    unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
+}
+
 /// Forgets the translation of the page at `address`.
 #[inline]
 pub fn forget_page(address: usize) {
@@ -85,5 +92,7 @@ pub fn stand_still() {
 /// is that of the exception handler's stack once the stack pointer has been switched.
 pub unsafe fn run_on_stack(top: usize, entry: extern "C" fn() -> !) -> ! {
     // SAFETY: the caller's promise. The frame pointer is cleared so that a walk of the stack ends here.
-    unsafe { asm!("msr spsel, #0", "mov sp, {}", "mov x29, xzr", "mov x30, xzr", "br {}", in(reg) top, in(reg) entry, options(noreturn)) }
+    unsafe {
+        asm!("msr spsel, #0", "mov sp, {}", "mov x29, xzr", "mov x30, xzr", "br {}", in(reg) top, in(reg) entry, options(noreturn))
+    }
 }

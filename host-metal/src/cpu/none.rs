@@ -12,5 +12,8 @@ pub fn interrupts_off() -> Interrupts {
 /// Puts them back.
 pub fn interrupts_restore(_before: Interrupts) {}
 
+/// Makes new mappings visible.
+pub fn publish_mappings() {}
+
 /// Forgets the translation of the page at `address`.
 pub fn forget_page(_address: usize) {}

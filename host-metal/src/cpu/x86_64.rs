@@ -44,6 +44,10 @@ pub fn halt() {
     unsafe { asm!("sti", "hlt", "cli") };
 }
 
+/// Makes new mappings visible to the processor: on x86 they always are, since what is not mapped is not remembered.
+#[inline]
+pub fn publish_mappings() {}
+
 /// Forgets the translation of the page at `address`.
 #[inline]
 pub fn forget_page(address: usize) {

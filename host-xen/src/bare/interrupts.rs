@@ -180,7 +180,11 @@ pub fn install() {
                 FIRST_INTERRUPT.. => 3,
                 _ => 1,
             };
-            let low = entry & 0xffff | CODE_SELECTOR << 16 | stack << 32 | INTERRUPT_GATE << 40 | (entry >> 16 & 0xffff) << 48;
+            let low = entry & 0xffff
+                | CODE_SELECTOR << 16
+                | stack << 32
+                | INTERRUPT_GATE << 40
+                | (entry >> 16 & 0xffff) << 48;
             *gate = [low, entry >> 32];
         }
         let (limit, base) = ((size_of_val(gates) - 1) as u64, GATES.0.get() as u64);
@@ -243,19 +247,39 @@ fn deliver(frame: &mut Frame, address: Option<usize>) {
 
 fn dump(frame: &Frame) -> Dump {
     const NAMES: &[&str] = &[
-        "vector", "error", "rip", "cr2", "rflags", "rsp", "rbp", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
-        "r11", "r12", "r13", "r14", "r15", "cs",
+        "vector", "error", "rip", "cr2", "rflags", "rsp", "rbp", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9",
+        "r10", "r11", "r12", "r13", "r14", "r15", "cs",
     ];
     let f = frame;
     let found = [
-        f.vector, f.error, f.rip, io::fault_address() as u64, f.rflags, f.rsp, f.rbp, f.rax, f.rbx, f.rcx, f.rdx, f.rsi, f.rdi,
-        f.r8, f.r9, f.r10, f.r11, f.r12, f.r13, f.r14, f.r15, f.cs,
+        f.vector,
+        f.error,
+        f.rip,
+        io::fault_address() as u64,
+        f.rflags,
+        f.rsp,
+        f.rbp,
+        f.rax,
+        f.rbx,
+        f.rcx,
+        f.rdx,
+        f.rsi,
+        f.rdi,
+        f.r8,
+        f.r9,
+        f.r10,
+        f.r11,
+        f.r12,
+        f.r13,
+        f.r14,
+        f.r15,
+        f.cs,
     ];
     let mut values = [0; MAX_REGISTERS];
     for (value, found) in values.iter_mut().zip(found) {
         *value = found;
     }
-    Dump { what: what(frame.vector), names: NAMES, values }
+    Dump { what: what(frame.vector), stack: frame.rsp as usize, names: NAMES, values }
 }
 
 fn what(vector: u64) -> &'static str {

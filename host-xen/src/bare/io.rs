@@ -50,7 +50,9 @@ pub fn read_msr(register: u32) -> u64 {
 /// The register exists, and the value keeps the kernel running and its memory its own.
 pub unsafe fn write_msr(register: u32, value: u64) {
     // SAFETY: the caller's promise.
-    unsafe { asm!("wrmsr", in("ecx") register, in("eax") value as u32, in("edx") (value >> 32) as u32, options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("wrmsr", in("ecx") register, in("eax") value as u32, in("edx") (value >> 32) as u32, options(nostack, preserves_flags))
+    };
 }
 
 /// Lets page tables forbid execution, and makes the kernel obey read-only pages.

@@ -46,9 +46,9 @@ static POWER: Exclusive<Option<Power>> = Exclusive::new(None);
 pub fn set_root(rsdp: u64) {
     let found = find(rsdp).filter(|power| match power {
         Power::Fixed { .. } => true,
-        Power::Generic { events, sleep } => {
-            [events, sleep].iter().all(|at| memory::map_physical(**at, GED_BYTES, Prot::READ_WRITE, Kind::Device).is_ok())
-        }
+        Power::Generic { events, sleep } => [events, sleep]
+            .iter()
+            .all(|at| memory::map_physical(**at, GED_BYTES, Prot::READ_WRITE, Kind::Device).is_ok()),
     });
     POWER.try_with(|power| *power = found);
 }
@@ -84,7 +84,9 @@ pub fn was_button() -> bool {
             status & BUTTON != 0
         }
         // SAFETY: `set_root` mapped the register; reading it clears it.
-        Some(Power::Generic { events, .. }) => unsafe { (events as usize as *const u32).read_volatile() & GED_BUTTON != 0 },
+        Some(Power::Generic { events, .. }) => unsafe {
+            (events as usize as *const u32).read_volatile() & GED_BUTTON != 0
+        },
         None => false,
     }
 }

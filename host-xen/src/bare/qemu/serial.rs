@@ -90,10 +90,9 @@ pub fn ready(interest: Ready) -> Ready {
     }
     let mut enable = 0;
     let mut ready = Ready::NONE;
-    for (event, status, interrupt) in [
-        (Ready::CONSOLE_IN, STATUS_RECEIVED, ENABLE_RECEIVED),
-        (Ready::CONSOLE_OUT, STATUS_EMPTY, ENABLE_EMPTY),
-    ] {
+    for (event, status, interrupt) in
+        [(Ready::CONSOLE_IN, STATUS_RECEIVED, ENABLE_RECEIVED), (Ready::CONSOLE_OUT, STATUS_EMPTY, ENABLE_EMPTY)]
+    {
         if interest.contains(event) {
             enable |= interrupt;
             if io::read_8(LINE_STATUS) & status != 0 {

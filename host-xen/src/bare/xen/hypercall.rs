@@ -40,7 +40,11 @@ pub struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "wanted of Xen: {}; it refused with error {}: this needs a PVH domain of Xen 4.11 or later", self.what, self.error)
+        write!(
+            f,
+            "wanted of Xen: {}; it refused with error {}: this needs a PVH domain of Xen 4.11 or later",
+            self.what, self.error
+        )
     }
 }
 
@@ -69,8 +73,12 @@ unsafe fn call(number: u64, first: u64, second: u64, third: u64) -> i64 {
     // SAFETY: the caller's promise. Xen changes no register but RAX, and the arguments' (in debug builds of Xen).
     unsafe {
         match instruction() {
-            VMCALL => asm!("vmcall", inout("rax") number => result, inout("rdi") first => _, inout("rsi") second => _, inout("rdx") third => _),
-            _ => asm!("vmmcall", inout("rax") number => result, inout("rdi") first => _, inout("rsi") second => _, inout("rdx") third => _),
+            VMCALL => {
+                asm!("vmcall", inout("rax") number => result, inout("rdi") first => _, inout("rsi") second => _, inout("rdx") third => _)
+            }
+            _ => {
+                asm!("vmmcall", inout("rax") number => result, inout("rdi") first => _, inout("rsi") second => _, inout("rdx") third => _)
+            }
         }
     }
     result

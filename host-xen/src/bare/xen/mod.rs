@@ -22,7 +22,9 @@ pub fn board() -> &'static dyn Board {
 
 /// Connects to what the toolstack has prepared: shared page, console, xenstore, event channels.
 pub fn start() {
-    if let Err(error) = shared::start().and_then(|()| console::start()).and_then(|()| store::start()).and_then(|()| events::start()) {
+    if let Err(error) =
+        shared::start().and_then(|()| console::start()).and_then(|()| store::start()).and_then(|()| events::start())
+    {
         fatal::end(Outcome::Failed, format_args!("{error}"));
     }
 }
@@ -76,7 +78,11 @@ impl Board for Xen {
     fn off(&self, outcome: Outcome) -> ! {
         store::store_exit_code(outcome.code());
         console::drain();
-        hypercall::shutdown(if outcome == Outcome::Trap { hypercall::REASON_CRASH } else { hypercall::REASON_POWEROFF });
+        hypercall::shutdown(if outcome == Outcome::Trap {
+            hypercall::REASON_CRASH
+        } else {
+            hypercall::REASON_POWEROFF
+        });
         fatal::hang()
     }
 }
