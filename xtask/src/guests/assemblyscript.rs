@@ -28,7 +28,7 @@ pub fn build(job: &Job) -> Result<PathBuf> {
     symlink(node.directory().join("node_modules"), &packages)
         .context("linking the packages into the job's directory")?;
     fs::copy(job.source.join("hello.ts"), job.work.join("hello.ts")).context("copying hello.ts")?;
-    let mut command = node.asc()?;
+    let mut command = node.asc();
     command.args([
         "hello.ts",
         "--config",

@@ -24,7 +24,7 @@ pub fn quickjs(job: &Job) -> Result<PathBuf> {
     let node = setup::node()?;
     let wit = component::lay_out_wit(job, &node.directory().join(WASI).join("0.3.0"))?;
     let component = job.work.join("component.wasm");
-    let mut command = node.jco()?;
+    let mut command = node.jco();
     command
         .arg("componentize")
         .arg(job.source.join("hello.js"))
@@ -39,7 +39,7 @@ pub fn starlingmonkey(job: &Job) -> Result<PathBuf> {
     let node = setup::node()?;
     let wit = component::lay_out_wit(job, &node.directory().join(WASI).join("0.2.12"))?;
     let component = job.work.join("component.wasm");
-    let mut command = node.componentize_js()?;
+    let mut command = node.componentize_js();
     // The app does not use fetch, and so must not import HTTP.
     command
         .arg(job.source.join("hello.js"))

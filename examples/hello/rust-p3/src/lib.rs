@@ -45,7 +45,10 @@ async fn print(line: &str) -> Result<(), ()> {
 }
 
 /// Hands the reading end of a stream to `take`, writes `text` to the other end, and waits for what `take` says of it.
-async fn write<E: 'static>(text: &str, take: impl FnOnce(StreamReader<u8>) -> FutureReader<Result<(), E>>) -> Result<(), E> {
+async fn write<E: 'static>(
+    text: &str,
+    take: impl FnOnce(StreamReader<u8>) -> FutureReader<Result<(), E>>,
+) -> Result<(), E> {
     let (mut writer, reader) = wit_stream::new();
     let taken = take(reader);
     writer.write_all(text.as_bytes().to_vec()).await;
@@ -64,7 +67,8 @@ fn directory(path: &str) -> Result<Descriptor, ErrorCode> {
 
 async fn read_file(directory_path: &str, name: &str) -> Result<String, ErrorCode> {
     let directory = directory(directory_path)?;
-    let file = directory.open_at(PathFlags::empty(), name.to_owned(), OpenFlags::empty(), DescriptorFlags::READ).await?;
+    let file =
+        directory.open_at(PathFlags::empty(), name.to_owned(), OpenFlags::empty(), DescriptorFlags::READ).await?;
     let (stream, result) = file.read_via_stream(0);
     let bytes = stream.collect().await;
     result.await?;
@@ -88,7 +92,8 @@ fn random_bytes_differ() -> bool {
 
 async fn tmp_keeps_a_note() -> Result<bool, ErrorCode> {
     let flags = OpenFlags::CREATE | OpenFlags::TRUNCATE;
-    let file = directory("/tmp")?.open_at(PathFlags::empty(), "note.txt".to_owned(), flags, DescriptorFlags::WRITE).await?;
+    let file =
+        directory("/tmp")?.open_at(PathFlags::empty(), "note.txt".to_owned(), flags, DescriptorFlags::WRITE).await?;
     write(NOTE, |stream| file.write_via_stream(stream, 0)).await?;
     Ok(read_file("/tmp", "note.txt").await? == NOTE)
 }
