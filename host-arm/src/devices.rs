@@ -1,6 +1,7 @@
 //! What this host needs to know of a machine, picked out of its device tree.
 //!
-//! Names and meanings are those of the Linux kernel's bindings (`Documentation/devicetree/bindings`), which QEMU and Xen follow.
+//! Names and meanings are those of the Linux kernel's bindings (`Documentation/devicetree/bindings`), which QEMU and
+//! Xen follow.
 
 use crate::tree::{self, Token, Tree};
 use core::fmt;
@@ -100,7 +101,7 @@ impl core::error::Error for Missing {}
 /// The properties of a node that matter.
 #[derive(Clone, Copy, Debug, Default)]
 struct Node<'a> {
-    name: &'a str,
+    name: &'a [u8],
     compatible: &'a [u8],
     device_type: &'a [u8],
     reg: &'a [u8],
@@ -119,8 +120,8 @@ struct Node<'a> {
 /// What can only be decided when the whole tree has been seen.
 #[derive(Clone, Copy, Debug, Default)]
 struct Found<'a> {
-    /// Path of the console's node.
-    output: &'a str,
+    /// Name of the console's node, if that is at the top.
+    output: &'a [u8],
     /// Handle of the button's controller, and the input.
     button: Option<(u64, u32)>,
     /// The last controller with this handle.
@@ -192,33 +193,33 @@ fn each_node<'a>(tree: &Tree<'a>, mut f: impl FnMut(&[Node<'a>], &Node<'a>)) {
 }
 
 impl<'a> Node<'a> {
-    fn set(&mut self, name: &str, value: &'a [u8]) {
+    fn set(&mut self, name: &[u8], value: &'a [u8]) {
         let number = tree::cells(value, 0, 1);
         let count = || number.map_or(0, |count| count.min(4) as usize);
         match name {
-            "compatible" => self.compatible = value,
-            "device_type" => self.device_type = value,
-            "reg" => self.reg = value,
-            "interrupts" => self.interrupts = value,
-            "phandle" => self.phandle = number,
-            "gpios" => self.gpios = value,
-            "linux,code" => self.code = number,
-            "method" => self.method = value,
-            "status" => self.status = value,
-            "bootargs" => self.bootargs = value,
-            "stdout-path" => self.output = value,
-            "#address-cells" => self.address_cells = count(),
-            "#size-cells" => self.size_cells = count(),
+            b"compatible" => self.compatible = value,
+            b"device_type" => self.device_type = value,
+            b"reg" => self.reg = value,
+            b"interrupts" => self.interrupts = value,
+            b"phandle" => self.phandle = number,
+            b"gpios" => self.gpios = value,
+            b"linux,code" => self.code = number,
+            b"method" => self.method = value,
+            b"status" => self.status = value,
+            b"bootargs" => self.bootargs = value,
+            b"stdout-path" => self.output = value,
+            b"#address-cells" => self.address_cells = count(),
+            b"#size-cells" => self.size_cells = count(),
             _ => {}
         }
     }
 
     fn is(&self, compatible: &str) -> bool {
-        tree::texts(self.compatible).any(|name| name == compatible)
+        self.compatible.split(|byte| *byte == 0).any(|name| name == compatible.as_bytes())
     }
 
     fn is_enabled(&self) -> bool {
-        matches!(tree::text(self.status), None | Some("okay" | "ok"))
+        matches!(tree::text(self.status), None | Some(b"okay" | b"ok"))
     }
 
     /// The `index`-th window, in the parent's cells.
@@ -246,16 +247,17 @@ impl<'a> Node<'a> {
 impl Devices {
     fn note_memory_and_references<'a>(&mut self, parents: &[Node<'a>], node: &Node<'a>, found: &mut Found<'a>) {
         let top_level = parents.len() == 1;
-        if tree::text(node.device_type) == Some("memory") && node.is_enabled() {
+        if tree::text(node.device_type) == Some(b"memory") && node.is_enabled() {
             (0..)
                 .map_while(|index| node.window(parents, index))
                 .for_each(|window| self.memory.add(window.base, window.bytes));
         }
-        if top_level && node.name == "chosen" {
-            let arguments = tree::text(node.bootargs).unwrap_or("");
-            self.semihosting = arguments.split_ascii_whitespace().any(|word| word == SEMIHOSTING_WORD);
+        if top_level && node.name == b"chosen" {
+            let arguments = tree::text(node.bootargs).unwrap_or_default();
+            self.semihosting = arguments.split(u8::is_ascii_whitespace).any(|word| word == SEMIHOSTING_WORD.as_bytes());
             // Options of the port may follow its path.
-            found.output = tree::text(node.output).and_then(|path| path.split(':').next()).unwrap_or("");
+            let path = tree::text(node.output).and_then(|path| path.split(|byte| *byte == b':').next());
+            found.output = path.and_then(|path| path.strip_prefix(b"/")).unwrap_or_default();
         }
         if node.code == Some(KEY_POWER) && parents.last().is_some_and(|parent| parent.is("gpio-keys")) {
             found.button = tree::cells(node.gpios, 0, 1).zip(tree::cells(node.gpios, 1, 1).map(|input| input as u32));
@@ -263,7 +265,7 @@ impl Devices {
     }
 
     fn note_device<'a>(&mut self, parents: &[Node<'a>], node: &Node<'a>, found: &mut Found<'a>) {
-        if parents.get(1).is_some_and(|parent| parent.name == "reserved-memory") {
+        if parents.get(1).is_some_and(|parent| parent.name == b"reserved-memory") {
             let windows = (0..).map_while(|index| node.window(parents, index));
             windows.for_each(|window| self.memory.remove(window.base, window.bytes));
         }
@@ -272,7 +274,7 @@ impl Devices {
         }
         let window = |index| node.window(parents, index);
         if node.is("arm,pl011") || node.is("arm,sbsa-uart") {
-            let chosen = parents.len() == 1 && found.output.strip_prefix('/') == Some(node.name);
+            let chosen = parents.len() == 1 && found.output == node.name;
             if self.serial.is_none() || chosen {
                 self.serial = node.device(parents).map(|device| (device, node.is("arm,pl011"))).or(self.serial);
             }
@@ -284,8 +286,8 @@ impl Devices {
             self.timer_interrupt = node.interrupt(VIRTUAL_TIMER);
         } else if node.is("arm,psci-0.2") || node.is("arm,psci-1.0") {
             self.psci = match tree::text(node.method) {
-                Some("hvc") => Some(Conduit::Hypervisor),
-                Some("smc") => Some(Conduit::SecureMonitor),
+                Some(b"hvc") => Some(Conduit::Hypervisor),
+                Some(b"smc") => Some(Conduit::SecureMonitor),
                 _ => None,
             };
         } else if node.is("arm,pl031") {
@@ -304,8 +306,8 @@ impl Devices {
         }
     }
 
-    /// Checks that nothing is missing that this host cannot do without; gives the serial port, the controller and the timer's
-    /// interrupt.
+    /// Checks that nothing is missing that this host cannot do without; gives the serial port, the controller and the
+    /// timer's interrupt.
     pub fn required(&self) -> Result<((Device, bool), Gic, u32), Missing> {
         Ok((
             self.serial.ok_or(Missing("a serial port (arm,pl011 or arm,sbsa-uart)"))?,

@@ -1,6 +1,7 @@
 //! The flattened device tree, as a stream of nodes and properties (Devicetree Specification 0.4, chapter 5).
 //!
-//! The blob comes from outside and is only ever read through checked slices: damaged ones end the stream early, or are refused.
+//! The blob comes from outside and is only ever read through checked slices: damaged ones end the stream early, or are
+//! refused.
 
 use core::fmt;
 
@@ -52,9 +53,9 @@ pub struct Tree<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token<'a> {
     /// A node begins; its name, such as `memory@40000000`.
-    Begin(&'a str),
+    Begin(&'a [u8]),
     /// A property of the node that began last.
-    Property(&'a str, &'a [u8]),
+    Property(&'a [u8], &'a [u8]),
     /// The node ends.
     End,
 }
@@ -148,15 +149,9 @@ pub fn cells(value: &[u8], first: usize, count: usize) -> Option<u64> {
     Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
-/// The text before the first zero.
-pub fn text(value: &[u8]) -> Option<&str> {
-    let end = value.iter().position(|byte| *byte == 0)?;
-    core::str::from_utf8(value.get(..end)?).ok()
-}
-
-/// All texts in a value, each ended by a zero.
-pub fn texts(value: &[u8]) -> impl Iterator<Item = &str> {
-    value.split(|byte| *byte == 0).filter(|text| !text.is_empty()).filter_map(|text| core::str::from_utf8(text).ok())
+/// The bytes before the first zero.
+pub fn text(value: &[u8]) -> Option<&[u8]> {
+    value.get(..value.iter().position(|byte| *byte == 0)?)
 }
 
 #[cfg(test)]
@@ -240,18 +235,18 @@ pub(crate) mod tests {
         let tree = parse(&bytes).unwrap();
         let reg = [0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
         let expected = [
-            Token::Begin(""),
-            Token::Property("#address-cells", &[0, 0, 0, 2]),
-            Token::Begin("memory@40000000"),
-            Token::Property("device_type", b"memory\0"),
-            Token::Property("reg", &reg),
+            Token::Begin(b""),
+            Token::Property(b"#address-cells", &[0, 0, 0, 2]),
+            Token::Begin(b"memory@40000000"),
+            Token::Property(b"device_type", b"memory\0"),
+            Token::Property(b"reg", &reg),
             Token::End,
             Token::End,
         ];
         assert_eq!(tree.tokens().collect::<Vec<_>>(), expected);
         assert_eq!(tree.reservations().collect::<Vec<_>>(), [(0x4000_0000, 0x1000)]);
         assert_eq!((cells(&reg, 0, 2), cells(&reg, 2, 2), cells(&reg, 3, 2)), (Some(0x4000_0000), Some(1 << 32), None));
-        assert_eq!(texts(b"arm,pl011\0arm,primecell\0").collect::<Vec<_>>(), ["arm,pl011", "arm,primecell"]);
+        assert_eq!((text(b"a\0b\0"), text(b"\0"), text(b"no end")), (Some(&b"a"[..]), Some(&b""[..]), None));
     }
 
     #[test]

@@ -16,7 +16,8 @@ const NO_EXECUTE_EL1: u64 = 1 << 53;
 const NO_EXECUTE_EL0: u64 = 1 << 54;
 /// Ignored by the processor: the frame belongs to this mapping.
 const OWNED: u64 = 1 << 55;
-/// Ignored by the processor: a leaf that allows nothing. It is not valid, so it needs a bit to differ from an empty entry.
+/// Ignored by the processor: a leaf that allows nothing. It is not valid, so it needs a bit to differ from an empty
+/// entry.
 const HELD: u64 = 1 << 56;
 const FRAME: u64 = 0x0000_ffff_ffff_f000;
 

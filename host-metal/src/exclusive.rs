@@ -1,7 +1,8 @@
 //! One owner at a time, without waiting.
 //!
-//! The kernel runs on one processor, and interrupt handlers do not manage memory. What is left is a page fault inside the code
-//! that manages memory; it must be refused, not waited for, because the one that holds the lock is the one that faulted.
+//! The kernel runs on one processor, and interrupt handlers do not manage memory. What is left is a page fault inside
+//! the code that manages memory; it must be refused, not waited for, because the one that holds the lock is the one
+//! that faulted.
 
 use core::cell::{Cell, UnsafeCell};
 
@@ -12,8 +13,8 @@ pub struct Exclusive<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: on one processor the flag is enough: whoever interrupts a user of the value finds it set and gets nothing. On the build
-// machine, where tests have threads, each test has its own.
+// SAFETY: on one processor the flag is enough: whoever interrupts a user of the value finds it set and gets nothing. On
+// the build machine, where tests have threads, each test has its own.
 unsafe impl<T: Send> Sync for Exclusive<T> {}
 
 impl<T> Exclusive<T> {

@@ -1,12 +1,12 @@
 //! Frames: physical pages, handed out one by one, and the account of who was promised how many.
 //!
-//! Free frames that were never used cost nothing, not even a write: each region is consumed from its start. Frames that come back
-//! go on a list that is threaded through the frames themselves. All of it stands on the identity map: a frame's physical address
-//! is also the address under which the kernel reaches it.
+//! Free frames that were never used cost nothing, not even a write: each region is consumed from its start. Frames that
+//! come back go on a list that is threaded through the frames themselves. All of it stands on the identity map: a
+//! frame's physical address is also the address under which the kernel reaches it.
 //!
-//! The account keeps a promise of [`mwasm_ports::Memory::reserve`]: what a guest was granted can be touched, whatever the kernel's
-//! heap wants meanwhile. Page tables are taken from frames at any time, the heap only while
-//! `kernel + promised + margin <= total`, and a guest is only promised more while that leaves the margin twice. One margin is for
+//! The account keeps a promise of [`mwasm_ports::Memory::reserve`]: what a guest was granted can be touched, whatever
+//! the kernel's heap wants meanwhile. Page tables are taken from frames at any time, the heap only while `kernel +
+//! promised + margin <= total`, and a guest is only promised more while that leaves the margin twice. One margin is for
 //! guest stacks, which nobody reserves and which are touched as deep as calls go; the other for the heap.
 
 use crate::memory_map::{MemoryMap, Region};
@@ -72,7 +72,8 @@ impl Frames {
             self.consume(1)?
         } else {
             let frame = self.returned;
-            // SAFETY: a frame on the list is free RAM, mapped at its own address (`take`), and holds the next of the list.
+            // SAFETY: a frame on the list is free RAM, mapped at its own address (`take`), and holds the next of the
+            // list.
             self.returned = unsafe { (frame as usize as *const u64).read() };
             frame
         };
@@ -145,8 +146,8 @@ impl Frames {
         }
     }
 
-    /// Never used frames in a row. The rest of a region that is too short for a run is lost to runs, not to single frames: it goes
-    /// on the list.
+    /// Never used frames in a row. The rest of a region that is too short for a run is lost to runs, not to single
+    /// frames: it goes on the list.
     fn consume(&mut self, count: u64) -> Option<u64> {
         let bytes = count << PAGE_SHIFT;
         loop {

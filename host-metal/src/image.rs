@@ -1,9 +1,9 @@
 //! The image in memory, from its own program headers.
 //!
-//! The linker puts the ELF header and the program headers at the start of the image, and they are loaded with it. They say which
-//! pages are code, constants and data, so the kernel needs no linker script to protect itself. A flat arm64 Image has its own
-//! header in place of the ELF header (both are 64 bytes); the program headers behind it are still there, and the first of them
-//! describes the table itself.
+//! The linker puts the ELF header and the program headers at the start of the image, and they are loaded with it. They
+//! say which pages are code, constants and data, so the kernel needs no linker script to protect itself. A flat arm64
+//! Image has its own header in place of the ELF header (both are 64 bytes); the program headers behind it are still
+//! there, and the first of them describes the table itself.
 
 use crate::page::{Prot, page_down, page_up};
 use core::fmt;
@@ -93,8 +93,8 @@ impl Image {
                 };
                 Segment { start, end, prot, constant: prot == Prot::READ }
             }
-            // Nothing is relocated at run time, so what a loader would protect after relocation is constant from the start. A page
-            // that it only shares is not protected.
+            // Nothing is relocated at run time, so what a loader would protect after relocation is constant from the
+            // start. A page that it only shares is not protected.
             PT_GNU_RELRO if page_up(start) < page_down(end) => {
                 Segment { start: page_up(start), end: page_down(end), prot: Prot::READ, constant: false }
             }

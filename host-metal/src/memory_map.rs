@@ -1,8 +1,9 @@
 //! Which physical memory there is and which of it is free: the firmware's list, minus what is already in use.
 //!
-//! The boot code of a host adds what the machine calls usable ([`MemoryMap::add`]) and removes what must stay as it is: the image,
-//! the device tree, the first megabyte ([`MemoryMap::remove`]). The frame allocator then takes the rest. It works before there is
-//! a heap, so its size is fixed; a machine with more pieces than fit loses the smallest ones, not its start.
+//! The boot code of a host adds what the machine calls usable ([`MemoryMap::add`]) and removes what must stay as it is:
+//! the image, the device tree, the first megabyte ([`MemoryMap::remove`]). The frame allocator then takes the rest. It
+//! works before there is a heap, so its size is fixed; a machine with more pieces than fit loses the smallest ones, not
+//! its start.
 
 use crate::page::{PAGE_BYTES, PAGE_SHIFT};
 

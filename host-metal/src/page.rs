@@ -19,8 +19,8 @@ impl Prot {
     /// Reads and instruction fetches.
     pub const READ_EXECUTE: Self = Self(1 | 4);
 
-    /// A protection from bits: 1 read, 2 write, 4 execute (the values of Wasmtime's C API). Write and execute imply read, as on
-    /// the processors; both together are refused.
+    /// A protection from bits: 1 read, 2 write, 4 execute (the values of Wasmtime's C API). Write and execute imply
+    /// read, as on the processors; both together are refused.
     pub const fn new(bits: u32) -> Option<Self> {
         match bits {
             0 => Some(Self::NONE),

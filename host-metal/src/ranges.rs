@@ -1,13 +1,15 @@
 //! Which addresses mean something, and what: the list that a page fault is judged by.
 //!
-//! A range says what its pages may be used for and what they hold before they are first written. Ranges are kept sorted, never
-//! overlap, and are split where a part changes. Reading the list allocates nothing, so the fault handler can.
+//! A range says what its pages may be used for and what they hold before they are first written. Ranges are kept
+//! sorted, never overlap, and are split where a part changes. Reading the list allocates nothing, so the fault handler
+//! can.
 
 use crate::page::{PAGE_BYTES, Prot};
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// Addresses between two reservations that stay unused, so that running off the end of one never reaches the next. 64 KiB.
+/// Addresses between two reservations that stay unused, so that running off the end of one never reaches the next. 64
+/// KiB.
 const GAP_BYTES: usize = 16 * PAGE_BYTES;
 
 /// What a page holds before it is written.
@@ -59,7 +61,8 @@ impl Ranges {
         self.window.start <= range.start && range.start <= range.end && range.end <= self.window.end
     }
 
-    /// Finds the lowest place for `bytes` (a multiple of the page size) and makes it a piece of zeros; `None` when there is no place.
+    /// Finds the lowest place for `bytes` (a multiple of the page size) and makes it a piece of zeros; `None` when
+    /// there is no place.
     pub fn reserve(&mut self, bytes: usize, prot: Prot) -> Option<usize> {
         let room = bytes.checked_add(GAP_BYTES)?;
         let mut start = self.window.start;
@@ -174,8 +177,8 @@ mod tests {
         assert_eq!(ranges.reserve(0x100_0000, Prot::NONE), None);
     }
 
-    /// A reservation whose first page had been protected looked like endless room before its second part: new memory was put on top
-    /// of stacks.
+    /// A reservation whose first page had been protected looked like endless room before its second part: new memory
+    /// was put on top of stacks.
     #[test]
     fn parts_of_a_reservation_leave_no_room_between_them() {
         let mut ranges = Ranges::new(0x10_0000..0x100_0000);

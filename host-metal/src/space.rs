@@ -1,8 +1,9 @@
 //! The address space: what Wasmtime asks of virtual memory, on page tables that are filled when a page is touched.
 //!
-//! Reserving, protecting and replacing only change the list of [`Ranges`] and what is mapped already. A page gets its frame in
-//! [`Space::fault`]: zeroed, or copied from the image the first time it is written. Pages of the image that are only read are mapped
-//! as they are. So a 4 GiB reservation costs one entry of a list, and a data segment that nobody writes costs no memory.
+//! Reserving, protecting and replacing only change the list of [`Ranges`] and what is mapped already. A page gets its
+//! frame in [`Space::fault`]: zeroed, or copied from the image the first time it is written. Pages of the image that
+//! are only read are mapped as they are. So a 4 GiB reservation costs one entry of a list, and a data segment that
+//! nobody writes costs no memory.
 
 use crate::exclusive::Exclusive;
 use crate::frames::{Frames, Holder};

@@ -1,8 +1,9 @@
 //! The end that somebody outside asked for.
 //!
 //! A power button or `xl shutdown` comes as an interrupt. Its handler calls [`Stop::request`]; from then on every
-//! [`park`](mwasm_ports::Idle::park) says [`STOP`](mwasm_ports::Ready::STOP), and the app is ended in order. An app that computes for
-//! ever never parks: it has [`GRACE_NS`] until the timer's handler finds it overdue ([`Stop::is_overdue`]) and switches off.
+//! [`park`](mwasm_ports::Idle::park) says [`STOP`](mwasm_ports::Ready::STOP), and the app is ended in order. An app
+//! that computes for ever never parks: it has [`GRACE_NS`] until the timer's handler finds it overdue
+//! ([`Stop::is_overdue`]) and switches off.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use mwasm_ports::NANOS_PER_SECOND;

@@ -1,12 +1,14 @@
-//! Page tables: four levels of 512 entries over 48 bits of address, as both x86-64 and aarch64 (4 KiB granule) have them.
+//! Page tables: four levels of 512 entries over 48 bits of address, as both x86-64 and aarch64 (4 KiB granule) have
+//! them.
 //!
-//! What differs is how an entry says things, which is a [`Format`] ([`crate::x86_64`], [`crate::aarch64`]). The walk, the making
-//! and freeing of tables and the splitting of ranges are here, once. Tables live in frames and are reached through the identity
-//! map, so in a test a table is just a page of ordinary memory.
+//! What differs is how an entry says things, which is a [`Format`] ([`crate::x86_64`], [`crate::aarch64`]). The walk,
+//! the making and freeing of tables and the splitting of ranges are here, once. Tables live in frames and are reached
+//! through the identity map, so in a test a table is just a page of ordinary memory.
 //!
-//! Each leaf remembers (in a bit that the processor ignores) whether its frame belongs to the mapping. A frame that does not,
-//! such as a page of the image or of a device, is never freed when the mapping goes, and never becomes writable when the mapping's
-//! protection changes: writing to it means copying it first, which is the fault handler's work.
+//! Each leaf remembers (in a bit that the processor ignores) whether its frame belongs to the mapping. A frame that
+//! does not, such as a page of the image or of a device, is never freed when the mapping goes, and never becomes
+//! writable when the mapping's protection changes: writing to it means copying it first, which is the fault handler's
+//! work.
 
 use crate::frames::{Frames, Holder};
 use crate::page::{PAGE_BYTES, PAGE_SHIFT, Prot};
@@ -129,8 +131,8 @@ impl<F: Format> Tables<F> {
         Ok(())
     }
 
-    /// Maps `range` to the physical memory from `leaf.frame` on with the largest leaves that fit, none above `largest`. Both must be
-    /// page-aligned; what was mapped there before must be absent or have the same shape.
+    /// Maps `range` to the physical memory from `leaf.frame` on with the largest leaves that fit, none above `largest`.
+    /// Both must be page-aligned; what was mapped there before must be absent or have the same shape.
     pub fn map_range(
         &mut self,
         range: Range<usize>,
@@ -186,79 +188,72 @@ impl<F: Format> Tables<F> {
         Ok(table)
     }
 
-    /// Gives every mapped page in `range` the protection `prot`; pages whose frames are not owned stay read-only unless `in_place`.
+    /// Gives every mapped page in `range` the protection `prot`; pages whose frames are not owned stay read-only unless
+    /// `in_place`.
     pub fn protect(&mut self, range: Range<usize>, prot: Prot, in_place: bool) {
-        self.each_page(range, |at, leaf, address| {
+        let mut change = |at, leaf: Leaf, address| {
             let prot = if prot.writable() && !leaf.owned && !in_place { Prot::READ } else { prot };
             write::<F>(at, Leaf { prot, ..leaf }, LEVEL_PAGE, address);
-        });
+        };
+        Visit { range, page: &mut change, table: &mut |_, _, _| {} }.visit::<F>(self.root, LEVEL_ROOT, 0);
         crate::cpu::publish_mappings();
     }
 
-    /// Unmaps every page in `range`, frees owned frames of `holder`, and frees the last-level tables that lie wholly in it.
+    /// Unmaps every page in `range`, frees owned frames of `holder`, and frees the tables that lie wholly in it.
     pub fn clear(&mut self, range: Range<usize>, holder: Holder, frames: &mut Frames) {
-        self.each_page(range.clone(), |at, leaf, address| {
-            // SAFETY: `each_page` gives entries of this tree; an owned frame is used by this mapping alone.
+        let frames = core::cell::RefCell::new(frames);
+        let free = |at: *mut u64, address: usize, freed: Option<(u64, Holder)>| {
+            // SAFETY: `Visit` gives entries of this tree. A frame is freed after nothing maps it any more: an owned one
+            // is used by this mapping alone, and a table by the one entry above it.
             unsafe {
                 at.write(0);
                 F::forget(address);
-                if leaf.owned {
-                    frames.free(leaf.frame, holder);
+                if let Some((frame, holder)) = freed {
+                    frames.borrow_mut().free(frame, holder);
                 }
             }
-        });
-        let mut at = range.start.next_multiple_of(span(LEVEL_2M));
-        while at.checked_add(span(LEVEL_2M)).is_some_and(|end| end <= range.end) {
-            match self.table_above(at, LEVEL_2M) {
-                Ok(table) => {
-                    let above = entry(table, index(at, LEVEL_2M));
-                    // SAFETY: `above` is an entry of this tree; the table that it may point to is empty now.
-                    if let Entry::Table(empty) = F::decode(unsafe { above.read() }, LEVEL_2M) {
-                        // SAFETY: as above.
-                        unsafe { above.write(0) };
-                        F::forget(at);
-                        // SAFETY: nothing points to the table any more, and tables are held by the kernel.
-                        unsafe { frames.free(empty, Holder::Kernel) };
-                    }
-                    at += span(LEVEL_2M);
-                }
-                Err(skip) => at = skip,
-            }
-        }
+        };
+        let mut page = |at, leaf: Leaf, address| free(at, address, leaf.owned.then_some((leaf.frame, holder)));
+        let mut table = |at, table, address| free(at, address, Some((table, Holder::Kernel)));
+        Visit { range, page: &mut page, table: &mut table }.visit::<F>(self.root, LEVEL_ROOT, 0);
     }
+}
 
-    /// Calls `f` with each 4 KiB leaf in `range`. Large leaves are skipped: they are the kernel's own and never change.
-    fn each_page(&mut self, range: Range<usize>, mut f: impl FnMut(*mut u64, Leaf, usize)) {
-        let mut at = range.start;
-        while at < range.end {
-            match self.table_above(at, LEVEL_PAGE) {
-                Ok(table) => {
-                    let end = (at | (span(LEVEL_2M) - 1)).saturating_add(1).min(range.end);
-                    while at < end {
-                        let here = entry(table, index(at, LEVEL_PAGE));
-                        // SAFETY: `here` is an entry of a table of this tree.
-                        if let Entry::Leaf(leaf) = F::decode(unsafe { here.read() }, LEVEL_PAGE) {
-                            f(here, leaf, at);
+/// A way through all tables of a range.
+struct Visit<'a> {
+    range: Range<usize>,
+    /// Called with each 4 KiB leaf: its entry, what it says, its address. Large leaves are skipped: they are the
+    /// kernel's own and never change.
+    page: &'a mut dyn FnMut(*mut u64, Leaf, usize),
+    /// Called with each table that lies wholly in the range, after its entries were visited: the entry that points to
+    /// it, its frame, its first address.
+    table: &'a mut dyn FnMut(*mut u64, u64, usize),
+}
+
+impl Visit<'_> {
+    /// Visits the part of the range that `table` at `level`, whose first address is `base`, maps.
+    fn visit<F: Format>(&mut self, table: u64, level: usize, base: usize) {
+        let first = self.range.start.max(base);
+        let end = self.range.end.min(base.saturating_add(span(level + 1)));
+        let mut at = first & !(span(level) - 1);
+        while at < end {
+            let here = entry(table, index(at, level));
+            // SAFETY: `table` is a table of the tree that is visited.
+            match unsafe { here.read() } {
+                0 => {}
+                value => match F::decode(value, level) {
+                    Entry::Table(next) => {
+                        self.visit::<F>(next, level - 1, at);
+                        if self.range.start <= at && at.saturating_add(span(level)) <= self.range.end {
+                            (self.table)(here, next, at);
                         }
-                        at += PAGE_BYTES;
                     }
-                }
-                Err(skip) => at = skip,
+                    Entry::Leaf(leaf) if level == LEVEL_PAGE => (self.page)(here, leaf, at),
+                    Entry::Leaf(_) | Entry::Empty => {}
+                },
             }
+            at += span(level);
         }
-    }
-
-    /// The table at `level` that has an entry for `address`; else the first address behind the hole.
-    fn table_above(&self, address: usize, level: usize) -> Result<u64, usize> {
-        let mut table = self.root;
-        for above in (level + 1..=LEVEL_ROOT).rev() {
-            // SAFETY: `table` is a table of this tree.
-            match F::decode(unsafe { entry(table, index(address, above)).read() }, above) {
-                Entry::Table(next) => table = next,
-                _ => return Err((address | (span(above) - 1)).saturating_add(1)),
-            }
-        }
-        Ok(table)
     }
 }
 
@@ -277,7 +272,8 @@ fn entry(table: u64, index: usize) -> *mut u64 {
     (table as usize as *mut u64).wrapping_add(index)
 }
 
-/// Writes a leaf for `address`. A changed mapping may not be seen half old, half new: first it is nothing, then the new one.
+/// Writes a leaf for `address`. A changed mapping may not be seen half old, half new: first it is nothing, then the new
+/// one.
 fn write<F: Format>(at: *mut u64, leaf: Leaf, level: usize, address: usize) {
     // SAFETY: the caller passes an entry of a table of its tree.
     unsafe {

@@ -10,7 +10,8 @@ const UNCACHED: u64 = 1 << 3 | 1 << 4;
 const LARGE: u64 = 1 << 7;
 /// Ignored by the processor: the frame belongs to this mapping.
 const OWNED: u64 = 1 << 9;
-/// Ignored by the processor: a leaf that allows nothing. It is not present, so it needs a bit to differ from an empty entry.
+/// Ignored by the processor: a leaf that allows nothing. It is not present, so it needs a bit to differ from an empty
+/// entry.
 const HELD: u64 = 1 << 10;
 /// Ignored by the processor: a leaf, not a table. (Bit 7 tells it for large leaves only.)
 const LEAF: u64 = 1 << 11;

@@ -1,8 +1,9 @@
 //! The few words of ACPI that switch a machine off and tell that its power button was pressed.
 //!
-//! Root pointer -> (extended) root table -> fixed description table (FADT), all of the ACPI specification 6.4, section 5.2. No AML is
-//! run: where the FADT leaves something to AML, the two kinds of machines that QEMU emulates are known (`hw/acpi`): q35 and pc have
-//! fixed registers, and sleep type 0 is off; microvm is "hardware-reduced", with a generic event device (GED).
+//! Root pointer -> (extended) root table -> fixed description table (FADT), all of the ACPI specification 6.4, section
+//! 5.2. No AML is run: where the FADT leaves something to AML, the two kinds of machines that QEMU emulates are known
+//! (`hw/acpi`): q35 and pc have fixed registers, and sleep type 0 is off; microvm is "hardware-reduced", with a generic
+//! event device (GED).
 
 use crate::bytes::{u16_at, u32_at, u64_at};
 

@@ -12,8 +12,9 @@
 //!   a board -> host-metal -> the host core -> the app
 //! ```
 //!
-//! What is read from outside is parsed in modules of their own, which know no machine and are tested on the build machine:
-//! [`start_info`], [`acpi`], [`cmos`], [`pvclock`], [`ring`], [`xenstore`], [`features`]. All that needs the bare machine is in `bare`.
+//! What is read from outside is parsed in modules of their own, which know no machine and are tested on the build
+//! machine: [`start_info`], [`acpi`], [`cmos`], [`pvclock`], [`ring`], [`xenstore`], [`features`]. All that needs the
+//! bare machine is in `bare`.
 #![cfg_attr(not(test), no_std)]
 
 #[cfg(target_os = "none")]

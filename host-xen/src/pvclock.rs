@@ -26,8 +26,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Copies the page: `read` gives its 32-bit words. The version tells whether it was the same page all along; `None` when the
-    /// hypervisor kept writing for `tries` times.
+    /// Copies the page: `read` gives its 32-bit words. The version tells whether it was the same page all along; `None`
+    /// when the hypervisor kept writing for `tries` times.
     pub fn read(read: impl Fn(usize) -> u32, tries: u32) -> Option<Self> {
         (0..tries).find_map(|_| {
             let version = read(0);

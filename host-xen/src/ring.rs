@@ -1,8 +1,9 @@
 //! The byte rings through which Xen's console and xenstore talk.
 //!
-//! A ring is a buffer with two free-running 32-bit counters, one that the producer advances and one that the consumer advances. The
-//! other side is another domain and may write anything at any time. So each shared counter is read once and checked: more bytes in
-//! flight than the buffer holds is a broken ring, from which nothing more is read or written.
+//! A ring is a buffer with two free-running 32-bit counters, one that the producer advances and one that the consumer
+//! advances. The other side is another domain and may write anything at any time. So each shared counter is read once
+//! and checked: more bytes in flight than the buffer holds is a broken ring, from which nothing more is read or
+//! written.
 
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 

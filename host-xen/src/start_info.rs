@@ -1,7 +1,7 @@
 //! What a PVH loader (Xen, QEMU) tells the kernel: `hvm_start_info`, version 1.
 //!
-//! The layout is part of Xen's public interface (`xen/include/public/arch-x86/hvm/start_info.h`). The structure is in memory that the
-//! loader chose; addresses in it are physical.
+//! The layout is part of Xen's public interface (`xen/include/public/arch-x86/hvm/start_info.h`). The structure is in
+//! memory that the loader chose; addresses in it are physical.
 
 use crate::bytes::{u32_at, u64_at};
 use core::fmt;

@@ -1,8 +1,8 @@
 //! Messages of xenstore (`xen/include/public/io/xs_wire.h`), and what this kernel says with them.
 //!
-//! Three things are said: watch `control/shutdown`; when it changed, read it, and if it holds a request, answer by emptying it; at the
-//! end, write the exit code to [`EXIT_CODE_NODE`]. All of it fits into [`Conversation`], which is fed bytes as they come and can be
-//! used from an interrupt handler: it never waits and never allocates.
+//! Three things are said: watch `control/shutdown`; when it changed, read it, and if it holds a request, answer by
+//! emptying it; at the end, write the exit code to [`EXIT_CODE_NODE`]. All of it fits into [`Conversation`], which is
+//! fed bytes as they come and can be used from an interrupt handler: it never waits and never allocates.
 
 use crate::bytes::u32_at;
 use crate::ring::{Broken, Ring};

@@ -1,10 +1,11 @@
 //! From the Image entry to Rust.
 //!
-//! The Linux boot protocol for arm64 (`Documentation/arch/arm64/booting.rst`) enters the image's first instruction at EL2 or EL1 with
-//! the MMU off, the physical address of the device tree in X0, and the image at a multiple of 2 MiB. That first instruction, and the
-//! 64-byte header that it belongs to, are put there by the packer of images; it jumps to [`_start`]. The code below goes down to EL1,
-//! clears `.bss`, and maps two things: the GiB around the image and that of the device tree at their own addresses, and the image at
-//! its link address (in leaves of 2 MiB, writable and executable: the real tables come later, from Rust). Then it jumps up.
+//! The Linux boot protocol for arm64 (`Documentation/arch/arm64/booting.rst`) enters the image's first instruction at
+//! EL2 or EL1 with the MMU off, the physical address of the device tree in X0, and the image at a multiple of 2 MiB.
+//! That first instruction, and the 64-byte header that it belongs to, are put there by the packer of images; it jumps
+//! to [`_start`]. The code below goes down to EL1, clears `.bss`, and maps two things: the GiB around the image and
+//! that of the device tree at their own addresses, and the image at its link address (in leaves of 2 MiB, writable and
+//! executable: the real tables come later, from Rust). Then it jumps up.
 
 use super::exceptions::HANDLERS;
 use core::arch::global_asm;

@@ -1,8 +1,8 @@
 //! Exceptions and interrupts: the vectors, and the way from there to what handles them.
 //!
-//! The kernel and the guest run with SP_EL0; an exception switches to SP_EL1, which is the top of a stack that is always mapped. So a
-//! handler never needs a page that is not there yet, and an exception on SP_EL1 is one in a handler: a bug. Handlers are compiled with
-//! SIMD instructions, so the guest's SIMD registers are saved.
+//! The kernel and the guest run with SP_EL0; an exception switches to SP_EL1, which is the top of a stack that is
+//! always mapped. So a handler never needs a page that is not there yet, and an exception on SP_EL1 is one in a
+//! handler: a bug. Handlers are compiled with SIMD instructions, so the guest's SIMD registers are saved.
 
 use super::registers;
 use core::arch::global_asm;

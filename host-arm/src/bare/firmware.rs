@@ -21,8 +21,8 @@ pub fn system_off(conduit: Conduit) {
     }
 }
 
-/// Ends the program that runs the machine with this exit code. Only where the machine was started with semihosting: elsewhere the
-/// instruction is an exception.
+/// Ends the program that runs the machine with this exit code. Only where the machine was started with semihosting:
+/// elsewhere the instruction is an exception.
 pub fn semihosting_exit(code: u8) {
     let block = [REASON_APPLICATION_EXIT, u64::from(code)];
     // SAFETY: the block lives; the call changes X0 only.

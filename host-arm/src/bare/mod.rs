@@ -28,8 +28,8 @@ struct Arm;
 static BOARD: Arm = Arm;
 static DEVICES: Exclusive<Option<Devices>> = Exclusive::new(None);
 
-/// The kernel's first Rust: at the link address, on the boot stack, with the boot tables. `blob` is the physical address of the device
-/// tree, `image` that of the image.
+/// The kernel's first Rust: at the link address, on the boot stack, with the boot tables. `blob` is the physical
+/// address of the device tree, `image` that of the image.
 extern "C" fn start(blob: u64, image: u64) -> ! {
     fatal::set_board(&BOARD);
     // Before the serial port is known there is nobody to tell.
@@ -75,8 +75,8 @@ fn start_memory(devices: Devices, physical: u64) {
     let Ok(image) = Image::parse(head) else { fatal::hang() };
     let mut map = devices.memory;
     map.remove(physical, (image.end() - image.start()) as u64);
-    // SAFETY: the map is what the device tree calls memory, without the image and what is reserved. Its first part is mapped by the
-    // boot tables, and page tables come from its start. The image was loaded at `physical`.
+    // SAFETY: the map is what the device tree calls memory, without the image and what is reserved. Its first part is
+    // mapped by the boot tables, and page tables come from its start. The image was loaded at `physical`.
     match unsafe { memory::start(map, &image, physical, LEVEL_1G) } {
         // SAFETY: the tables map the image, with this stack, where it is now.
         Ok(root) => unsafe { registers::load_tables(root) },

@@ -6,8 +6,8 @@ use core::arch::asm;
 macro_rules! read_register {
     ($name:literal) => {{
         let value: u64;
-        // SAFETY: the registers read here have no effect when they are read, but for those of the interrupt controller, whose effect
-        // is wanted.
+        // SAFETY: the registers read here have no effect when they are read, but for those of the interrupt controller,
+        // whose effect is wanted.
         unsafe { core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack, preserves_flags)) };
         value
     }};
@@ -39,7 +39,8 @@ pub fn fault_address() -> usize {
 /// # Safety
 /// They map all that is in use at the same addresses.
 pub unsafe fn load_tables(root: u64) {
-    // SAFETY: the caller's promise. The barriers make the tables' content visible to the walker first, and forget the old ones last.
+    // SAFETY: the caller's promise. The barriers make the tables' content visible to the walker first, and forget the
+    // old ones last.
     unsafe {
         asm!("dsb ishst", "msr ttbr0_el1, {}", "isb", "tlbi vmalle1", "dsb ish", "isb", in(reg) root, options(nostack, preserves_flags));
     };

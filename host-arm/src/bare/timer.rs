@@ -1,4 +1,5 @@
-//! The generic timer: the virtual counter is the clock, the virtual timer the alarm. Its rate is known, so nothing is measured.
+//! The generic timer: the virtual counter is the clock, the virtual timer the alarm. Its rate is known, so nothing is
+//! measured.
 
 use super::registers::{read_register, write_register};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};

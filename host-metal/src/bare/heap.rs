@@ -38,8 +38,8 @@ unsafe impl Source for Grow {
         let bytes = chunk.ok_or(())?;
         talc.source.next = start + bytes;
         let new_end = (start + bytes) as *mut u8;
-        // SAFETY: the pages were just mapped, are writable, and belong to the heap alone; the first chunk starts it, and each later
-        // one lies directly behind the one before.
+        // SAFETY: the pages were just mapped, are writable, and belong to the heap alone; the first chunk starts it,
+        // and each later one lies directly behind the one before.
         talc.source.end = match talc.source.end {
             None => unsafe { talc.claim(start as *mut u8, bytes) },
             Some(end) => Some(unsafe { talc.extend(end, new_end) }),
@@ -50,8 +50,8 @@ unsafe impl Source for Grow {
 
 struct Heap(UnsafeCell<Talc<Grow, DefaultBinning>>);
 
-// SAFETY: one processor, and handlers do not allocate: a page fault inside the allocator can only be one of the stack, and its
-// handler uses no heap.
+// SAFETY: one processor, and handlers do not allocate: a page fault inside the allocator can only be one of the stack,
+// and its handler uses no heap.
 unsafe impl Sync for Heap {}
 
 #[global_allocator]

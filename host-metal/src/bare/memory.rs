@@ -18,8 +18,8 @@ pub const HEAP: Range<usize> = 0x5000_0000_0000..0x6000_0000_0000;
 static SPACE: Space<Native> = Space::new(GUESTS);
 static IMAGE: Exclusive<Image> = Exclusive::new(Image::new());
 
-/// Builds the kernel's tables: the free memory of `map` at its own addresses, readable and writable; the image where it is linked,
-/// each segment with its own protection. Returns the physical address of the root, for the processor.
+/// Builds the kernel's tables: the free memory of `map` at its own addresses, readable and writable; the image where it
+/// is linked, each segment with its own protection. Returns the physical address of the root, for the processor.
 ///
 /// # Safety
 /// `map` is free RAM, reachable at its physical addresses now and (in leaves of up to level `largest`) afterwards; the image was
@@ -57,8 +57,8 @@ pub fn make_guard(address: usize) {
     SPACE.paging.try_with(|paging| paging.tables.clear(page..page + PAGE_BYTES, Holder::Kernel, &mut paging.frames));
 }
 
-/// Maps physical memory or device registers at their own addresses, unless they are mapped already; returns `physical` as a
-/// pointer. The pages around it come along.
+/// Maps physical memory or device registers at their own addresses, unless they are mapped already; returns `physical`
+/// as a pointer. The pages around it come along.
 pub fn map_physical(physical: u64, bytes: usize, prot: Prot, kind: Kind) -> Result<*mut u8, OutOfFrames> {
     let address =
         usize::try_from(physical).ok().filter(|at| at.saturating_add(bytes) <= GUESTS.start).ok_or(OutOfFrames)?;

@@ -1,4 +1,5 @@
-//! The one kernel that runs on the machine: the parts above, as global state, and what only exists without an operating system.
+//! The one kernel that runs on the machine: the parts above, as global state, and what only exists without an operating
+//! system.
 
 pub mod fatal;
 pub mod heap;
@@ -57,8 +58,8 @@ pub fn request_stop(board: &dyn Board) {
     board.arm(STOP.request(board.now_ns()));
 }
 
-/// For handlers: the timer rang. Whoever parks looks at the clock itself; what is to be done here is the end of an app that was
-/// asked to stop and did not.
+/// For handlers: the timer rang. Whoever parks looks at the clock itself; what is to be done here is the end of an app
+/// that was asked to stop and did not.
 pub fn timer_rang(board: &dyn Board) {
     if STOP.is_overdue(board.now_ns()) {
         fatal::end(

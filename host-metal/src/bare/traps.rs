@@ -1,10 +1,10 @@
 //! What becomes of processor exceptions.
 //!
-//! A page fault on a page that is allowed but not there yet is resolved, and the instruction runs again. Any other exception is first
-//! offered to Wasmtime, which knows whether the instruction was guest code: then it leaves through the guest's own way out, and never
-//! comes back. It must not do that on the handler's stack, nor with interrupts off. So the host's handler returns from the exception
-//! to [`deliver`], on a stack of its own ([`stack_top`]). What Wasmtime does not want is a bug of the kernel: its registers are
-//! printed and the machine ends.
+//! A page fault on a page that is allowed but not there yet is resolved, and the instruction runs again. Any other
+//! exception is first offered to Wasmtime, which knows whether the instruction was guest code: then it leaves through
+//! the guest's own way out, and never comes back. It must not do that on the handler's stack, nor with interrupts off.
+//! So the host's handler returns from the exception to [`deliver`], on a stack of its own ([`stack_top`]). What
+//! Wasmtime does not want is a bug of the kernel: its registers are printed and the machine ends.
 
 use super::{fatal, memory, stacks};
 use crate::exclusive::Exclusive;

@@ -22,7 +22,8 @@ const PATIENCE_NS: u64 = 5 * NANOS_PER_SECOND;
 /// Memory for devices: the identity map.
 struct Identity;
 
-// SAFETY: pages come zeroed and from nowhere else; they and everything shared have the physical addresses that are returned.
+// SAFETY: pages come zeroed and from nowhere else; they and everything shared have the physical addresses that are
+// returned.
 unsafe impl Hal for Identity {
     fn dma_alloc(pages: usize, _direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         match memory::allocate_pages(pages).and_then(NonNull::new) {

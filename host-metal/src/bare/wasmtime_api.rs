@@ -1,7 +1,8 @@
-//! Wasmtime's platform interface: the functions that its runtime expects a machine without an operating system to define.
+//! Wasmtime's platform interface: the functions that its runtime expects a machine without an operating system to
+//! define.
 //!
-//! Their contract is in `wasmtime/src/runtime/vm/sys/custom/capi.rs`. Each returns 0 or an error number that only ever appears in a
-//! message. Protections are bits: 1 read, 2 write, 4 execute.
+//! Their contract is in `wasmtime/src/runtime/vm/sys/custom/capi.rs`. Each returns 0 or an error number that only ever
+//! appears in a message. Protections are bits: 1 read, 2 write, 4 execute.
 
 use super::{memory, traps};
 use crate::page::{PAGE_BYTES, Prot, is_page_aligned, page_up};
@@ -75,8 +76,8 @@ extern "C" fn wasmtime_page_size() -> usize {
     PAGE_BYTES
 }
 
-/// An image that can be mapped again and again: constants of our own image are one as they lie. Anything else gets none (which is
-/// no error), and Wasmtime copies it.
+/// An image that can be mapped again and again: constants of our own image are one as they lie. Anything else gets none
+/// (which is no error), and Wasmtime copies it.
 #[unsafe(no_mangle)]
 extern "C" fn wasmtime_memory_image_new(content: *const u8, bytes: usize, image: &mut *mut u8) -> i32 {
     let constant = is_page_aligned(content as usize)

@@ -36,8 +36,8 @@ pub fn interrupts_on() {
     unsafe { asm!("msr daifclr, #2") };
 }
 
-/// Waits for an interrupt and handles it. Call with interrupts off; they are off again afterwards. None is lost between: `wfi`
-/// wakes for a masked interrupt, too.
+/// Waits for an interrupt and handles it. Call with interrupts off; they are off again afterwards. None is lost
+/// between: `wfi` wakes for a masked interrupt, too.
 #[inline]
 pub fn halt() {
     // SAFETY: as `interrupts_on`.
@@ -54,15 +54,15 @@ pub fn publish_mappings() {
 /// Forgets the translation of the page at `address`.
 #[inline]
 pub fn forget_page(address: usize) {
-    // SAFETY: forgetting a translation is always allowed. The first barrier orders the write of the entry before it, the last two
-    // make the next instruction see it.
+    // SAFETY: forgetting a translation is always allowed. The first barrier orders the write of the entry before it,
+    // the last two make the next instruction see it.
     unsafe {
         asm!("dsb ishst", "tlbi vaae1is, {}", "dsb ish", "isb", in(reg) address >> 12, options(nostack, preserves_flags));
     };
 }
 
-/// Makes instructions that were written to memory visible to the fetch unit: cleans the data cache line by line, and empties the
-/// instruction cache.
+/// Makes instructions that were written to memory visible to the fetch unit: cleans the data cache line by line, and
+/// empties the instruction cache.
 pub fn sync_instructions(start: usize, bytes: usize) {
     let ctr: u64;
     // SAFETY: reads a constant of the processor.
@@ -84,8 +84,8 @@ pub fn stand_still() {
     unsafe { asm!("msr daifset, #15", "wfi") };
 }
 
-/// Continues in `entry` on another stack. From there on the stack pointer is SP_EL0, so that exceptions have SP_EL1, with a stack of
-/// their own, for themselves.
+/// Continues in `entry` on another stack. From there on the stack pointer is SP_EL0, so that exceptions have SP_EL1,
+/// with a stack of their own, for themselves.
 ///
 /// # Safety
 /// `top` is the upper end of a stack that nobody uses, 16-byte aligned; nothing on the current one is needed any more, and SP_EL1
@@ -94,5 +94,24 @@ pub unsafe fn run_on_stack(top: usize, entry: extern "C" fn() -> !) -> ! {
     // SAFETY: the caller's promise. The frame pointer is cleared so that a walk of the stack ends here.
     unsafe {
         asm!("msr spsel, #0", "mov sp, {}", "mov x29, xzr", "mov x30, xzr", "br {}", in(reg) top, in(reg) entry, options(noreturn))
+    }
+}
+
+/// Touches the stack that the caller is about to use: 8 KiB, far more than any code under a lock of memory management uses.
+/// Stacks are committed page by page; code that holds what the fault handler needs must not be the first to touch one.
+#[inline]
+pub fn touch_stack() {
+    // SAFETY: reads of this thread's own stack, below what is in use. Where it ends before that, its guard page faults, which is
+    // the right end.
+    unsafe {
+        asm!(
+            "sub {0}, sp, #4096",
+            "ldr {1}, [{0}]",
+            "sub {0}, {0}, #4096",
+            "ldr {1}, [{0}]",
+            out(reg) _,
+            out(reg) _,
+            options(nostack, preserves_flags, readonly)
+        );
     }
 }

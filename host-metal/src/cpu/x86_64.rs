@@ -16,7 +16,8 @@ pub struct Interrupts(bool);
 #[inline]
 pub fn interrupts_off() -> Interrupts {
     let flags: u64;
-    // SAFETY: reads the flags and masks interrupts, which touches no memory of ours; later memory accesses stay behind it.
+    // SAFETY: reads the flags and masks interrupts, which touches no memory of ours; later memory accesses stay behind
+    // it.
     unsafe { asm!("pushfq", "pop {}", "cli", out(reg) flags) };
     Interrupts(flags & INTERRUPT_FLAG != 0)
 }
@@ -36,8 +37,8 @@ pub fn interrupts_on() {
     unsafe { asm!("sti") };
 }
 
-/// Waits for an interrupt and handles it. Call with interrupts off; they are off again afterwards. None is lost between: `sti`
-/// takes effect after the next instruction.
+/// Waits for an interrupt and handles it. Call with interrupts off; they are off again afterwards. None is lost
+/// between: `sti` takes effect after the next instruction.
 #[inline]
 pub fn halt() {
     // SAFETY: as `interrupts_on`.
@@ -72,4 +73,13 @@ pub fn stand_still() {
 pub unsafe fn run_on_stack(top: usize, entry: extern "C" fn() -> !) -> ! {
     // SAFETY: the caller's promise. The frame pointer is cleared so that a walk of the stack ends here.
     unsafe { asm!("mov rsp, {}", "xor ebp, ebp", "call {}", "ud2", in(reg) top, in(reg) entry, options(noreturn)) }
+}
+
+/// Touches the stack that the caller is about to use: 8 KiB, far more than any code under a lock of memory management uses.
+/// Stacks are committed page by page; code that holds what the fault handler needs must not be the first to touch one.
+#[inline]
+pub fn touch_stack() {
+    // SAFETY: reads of this thread's own stack, below what is in use. Where it ends before that, its guard page faults, which is
+    // the right end.
+    unsafe { asm!("mov {0}, [rsp - 4096]", "mov {0}, [rsp - 8192]", out(reg) _, options(nostack, preserves_flags, readonly)) };
 }

@@ -1,8 +1,9 @@
 //! From the PVH entry to Rust.
 //!
-//! The loader finds [`_start`] by an ELF note and enters it in 32-bit protected mode, without paging, with the physical address of
-//! [`StartInfo`](crate::start_info::StartInfo) in EBX. The code below maps the first GiB at its own addresses (in leaves of 2 MiB,
-//! writable and executable: the real tables come later, from Rust), switches to 64-bit mode and calls [`super::start`].
+//! The loader finds [`_start`] by an ELF note and enters it in 32-bit protected mode, without paging, with the physical
+//! address of [`StartInfo`](crate::start_info::StartInfo) in EBX. The code below maps the first GiB at its own
+//! addresses (in leaves of 2 MiB, writable and executable: the real tables come later, from Rust), switches to 64-bit
+//! mode and calls [`super::start`].
 
 use core::arch::global_asm;
 

@@ -11,7 +11,8 @@ use mwasm_ports::{Entropy, EntropyError};
 const HAS_RDRAND: u32 = 1 << 30;
 /// CPUID leaf 7, register EBX.
 const HAS_RDSEED: u32 = 1 << 18;
-/// How often an instruction that has nothing ready is asked again; Intel's guide says 10 for RDRAND, and RDSEED is slower.
+/// How often an instruction that has nothing ready is asked again; Intel's guide says 10 for RDRAND, and RDSEED is
+/// slower.
 const TRIES: u32 = 100;
 
 /// The best source that this machine has.

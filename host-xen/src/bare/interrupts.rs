@@ -1,7 +1,8 @@
 //! Exceptions and interrupts: the tables that the processor wants, and the way from a vector to what handles it.
 //!
-//! Every handler runs on a stack of its own that is always mapped, because the interrupted one may end at a page that is not there
-//! yet. The kernel is compiled without SIMD instructions, so handlers leave the guest's SIMD registers alone.
+//! Every handler runs on a stack of its own that is always mapped, because the interrupted one may end at a page that
+//! is not there yet. The kernel is compiled without SIMD instructions, so handlers leave the guest's SIMD registers
+//! alone.
 
 use super::{io, qemu, xen};
 use core::arch::{asm, global_asm};

@@ -137,8 +137,8 @@ fn start_memory(mut map: MemoryMap) {
     map.remove(image.start() as u64, (image.end() - image.start()) as u64);
     let largest = if processor.has_large_pages() { LEVEL_1G } else { LEVEL_2M };
     io::enable_no_execute();
-    // SAFETY: the map is what the loader calls free, without the image; the boot tables map the first GiB of it, and page tables
-    // come from its start. The image was loaded where it is linked.
+    // SAFETY: the map is what the loader calls free, without the image; the boot tables map the first GiB of it, and
+    // page tables come from its start. The image was loaded where it is linked.
     match unsafe { memory::start(map, &image, image.start() as u64, largest) } {
         // SAFETY: the tables map the image, this stack (it is in the image) and all memory that is in use.
         Ok(root) => unsafe { io::load_tables(root) },

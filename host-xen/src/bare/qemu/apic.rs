@@ -1,4 +1,5 @@
-//! Interrupt controllers: the local APIC of the processor (Intel SDM volume 3, chapter 11) and the I/O APIC of the machine.
+//! Interrupt controllers: the local APIC of the processor (Intel SDM volume 3, chapter 11) and the I/O APIC of the
+//! machine.
 
 use super::super::interrupts::{VECTOR_SPURIOUS, VECTOR_TIMER};
 use super::super::io;

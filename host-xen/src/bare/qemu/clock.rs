@@ -2,10 +2,10 @@
 //!
 //! On KVM the hypervisor keeps a clock page (see [`crate::pvclock`]), and the local APIC's timer rings at deadlines.
 //!
-//! QEMU's emulation has no such page, and the rate of its time-stamp counter is unknown. Its APIC timer counts nanoseconds, so it is
-//! both clock and alarm: it runs periodically, and the time is the sum of all periods that have passed and of what has passed of the
-//! current one. The alarm is set by making the current period end at the deadline. An interrupt that is late by less than a period
-//! loses nothing.
+//! QEMU's emulation has no such page, and the rate of its time-stamp counter is unknown. Its APIC timer counts
+//! nanoseconds, so it is both clock and alarm: it runs periodically, and the time is the sum of all periods that have
+//! passed and of what has passed of the current one. The alarm is set by making the current period end at the deadline.
+//! An interrupt that is late by less than a period loses nothing.
 
 use super::super::io;
 use super::{apic, rtc};
@@ -23,7 +23,8 @@ const LONGEST: u64 = u32::MAX as u64;
 const SHORTEST: u64 = 2_000;
 /// How often a clock page that is being written is read again.
 const SNAPSHOT_TRIES: u32 = 1000;
-/// KVM's registers (`Documentation/virt/kvm/x86/msr.rst`): address of a wall-clock structure, address of the clock page.
+/// KVM's registers (`Documentation/virt/kvm/x86/msr.rst`): address of a wall-clock structure, address of the clock
+/// page.
 const MSR_KVM_WALL_CLOCK: u32 = 0x4b56_4d00;
 const MSR_KVM_SYSTEM_TIME: u32 = 0x4b56_4d01;
 const KVM_CLOCK_ON: u64 = 1;

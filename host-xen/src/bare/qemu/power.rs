@@ -42,7 +42,8 @@ const RESET: u8 = 0xfe;
 
 static POWER: Exclusive<Option<Power>> = Exclusive::new(None);
 
-/// Finds out how the machine is switched off. `rsdp` is where the loader says that ACPI begins; memory has been started.
+/// Finds out how the machine is switched off. `rsdp` is where the loader says that ACPI begins; memory has been
+/// started.
 pub fn set_root(rsdp: u64) {
     let found = find(rsdp).filter(|power| match power {
         Power::Fixed { .. } => true,
@@ -139,7 +140,7 @@ fn physical(address: u64, bytes: usize) -> Option<&'static [u8]> {
         return None;
     }
     let start = memory::map_physical(address, bytes, Prot::READ, Kind::Memory).ok()?;
-    // SAFETY: it is mapped now, and firmware's tables do not change. If the address is not that of a table but in memory of our
-    // own, the bytes are still bytes, and are looked at before anything else runs.
+    // SAFETY: it is mapped now, and firmware's tables do not change. If the address is not that of a table but in
+    // memory of our own, the bytes are still bytes, and are looked at before anything else runs.
     Some(unsafe { core::slice::from_raw_parts(start, bytes) })
 }

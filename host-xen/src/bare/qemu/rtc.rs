@@ -7,7 +7,8 @@ const INDEX: u16 = 0x70;
 const DATA: u16 = 0x71;
 /// Register A, bit 7: the time is being updated.
 const UPDATING: u8 = 1 << 7;
-/// How often the registers are read until two readings agree. An update takes 2 ms, a reading of ten ports a few microseconds.
+/// How often the registers are read until two readings agree. An update takes 2 ms, a reading of ten ports a few
+/// microseconds.
 const TRIES: u32 = 10_000;
 
 /// Nanoseconds since 1970, if there is a clock.

@@ -1,4 +1,5 @@
-//! The console that the toolstack connects (`xen/include/public/io/console.h`): a page with two rings, and an event channel.
+//! The console that the toolstack connects (`xen/include/public/io/console.h`): a page with two rings, and an event
+//! channel.
 //!
 //! ```text
 //!   offset  bytes  content

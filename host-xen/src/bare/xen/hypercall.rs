@@ -1,4 +1,5 @@
-//! Hypercalls (`xen/include/public`): number in RAX, arguments in RDI, RSI and RDX, a negative error number or the result back in RAX.
+//! Hypercalls (`xen/include/public`): number in RAX, arguments in RDI, RSI and RDX, a negative error number or the
+//! result back in RAX.
 
 use core::arch::asm;
 use core::arch::x86_64::__cpuid;

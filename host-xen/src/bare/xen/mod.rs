@@ -73,8 +73,8 @@ impl Board for Xen {
         console::ready(interest)
     }
 
-    /// Xen has no exit codes; ours goes to a node of the domain's own in xenstore, which the toolstack can read until it destroys
-    /// the domain.
+    /// Xen has no exit codes; ours goes to a node of the domain's own in xenstore, which the toolstack can read until
+    /// it destroys the domain.
     fn off(&self, outcome: Outcome) -> ! {
         store::store_exit_code(outcome.code());
         console::drain();

@@ -1,4 +1,5 @@
-//! Xenstore's page (`xen/include/public/io/xs_wire.h`): two rings and an event channel. What is said is in [`crate::xenstore`].
+//! Xenstore's page (`xen/include/public/io/xs_wire.h`): two rings and an event channel. What is said is in
+//! [`crate::xenstore`].
 //!
 //! ```text
 //!   offset  bytes  content
