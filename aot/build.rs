@@ -3,13 +3,14 @@
 //! They are looked for in the folder that MWASM_HOSTS names, else in target/hosts of this workspace. Without them the build works,
 //! too, and the program says how to get a full one when an image is asked for: checks and most tests need no image.
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-env-changed=MWASM_HOSTS");
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
     let directory = env::var_os("MWASM_HOSTS").map_or_else(|| workspace.join("target/hosts"), PathBuf::from);
     println!("cargo::rerun-if-changed={}", directory.display());
 
@@ -28,6 +29,10 @@ fn main() -> io::Result<()> {
         }
     }
     table.push_str("]\n");
-    let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("OUT_DIR is not set"))?;
-    fs::write(Path::new(&out).join("hosts.rs"), table)
+    fs::write(Path::new(&variable("OUT_DIR")?).join("hosts.rs"), table)
+}
+
+/// A variable that cargo sets when this program runs.
+fn variable(name: &str) -> io::Result<OsString> {
+    env::var_os(name).ok_or_else(|| io::Error::other(format!("cargo did not set {name}")))
 }

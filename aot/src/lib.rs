@@ -21,6 +21,7 @@ pub mod load;
 pub mod manifest;
 pub mod preinit;
 pub mod problem;
+pub mod prune;
 pub mod report;
 pub mod session;
 pub mod strip;
@@ -33,7 +34,7 @@ use configure::{Flags, Settings};
 use fuse::Image;
 use manifest::Layer;
 use mwasm_plan::Provenance;
-use report::{Fate, ImageRow, Report, Stage};
+use report::{ImageRow, Report};
 use std::path::Path;
 use target::{Arch, Target};
 
@@ -103,12 +104,12 @@ pub fn build(request: Request<'_>, out: &Path, watch: &mut dyn Watch) -> Result<
     let (target, arch) = (request.target, request.arch);
     let Prepared { app, settings, mut report } = prepare(request, watch)?;
     watch.begins("strip");
-    let app = strip_unused(app, &mut report)?;
+    let app = prune::prune(app, &mut report)?;
     let interfaces = imports::check(&app, &report)?;
     watch.begins("compile");
     let native = compile::compile(&app, arch, &mut report)?;
     watch.begins("fuse");
-    let imports = kept_imports(&report);
+    let imports = report.kept_imports();
     let plan = settings.plan(Provenance {
         mwasm: env!("CARGO_PKG_VERSION"),
         wasmtime: engine::WASMTIME_VERSION,
@@ -126,57 +127,4 @@ pub fn build(request: Request<'_>, out: &Path, watch: &mut dyn Watch) -> Result<
         parts: image.parts(),
     });
     Ok(Built { image, xl, report })
-}
-
-/// Stage 5, strip: drops what the app cannot reach, and with it the imports that nothing calls.
-pub fn strip_unused(mut app: App, report: &mut Report) -> Result<App> {
-    let stripped = strip::strip(&app.component)?;
-    let told = stripped.report;
-    let functions = |counts: fn(&strip::ModuleReport) -> u32| told.modules.iter().map(counts).sum::<u32>();
-    let (before, after) = (functions(|row| row.before.functions), functions(|row| row.after.functions));
-    let mut stage = Stage::new("strip", app.component.len(), stripped.component.len());
-    stage = match &told.unchanged_because {
-        Some(why) => stage.note(format!("left as it was: {why}")),
-        None => stage.note(format!("{} of {before} functions removed", before.saturating_sub(after))),
-    };
-    report.stage(stage);
-    for row in &told.interfaces {
-        let (fate, why) = fate(row, &told.imports);
-        report.import(&row.name, fate, why);
-    }
-    report.strip = Some(serde_json::to_value(&told)?);
-    app.component = stripped.component;
-    Ok(app)
-}
-
-/// What became of an interface, and why, from the rows of its functions.
-fn fate(row: &strip::InterfaceReport, functions: &[strip::ImportReport]) -> (Fate, String) {
-    let mut of_row = functions.iter().filter(|function| function.interface == row.name);
-    match row.outcome {
-        strip::Outcome::Dropped => {
-            let why = of_row.find_map(|function| function.reason.clone());
-            (Fate::Dropped, why.unwrap_or_else(|| "nothing in the app calls it".to_owned()))
-        }
-        strip::Outcome::TypesOnly => (Fate::Kept, "for its types only; no function is called".to_owned()),
-        strip::Outcome::Kept => {
-            let chain = of_row.find(|function| function.kept && !function.chain.is_empty());
-            let chain = chain.map(|function| function.chain.join(" → ")).unwrap_or_default();
-            (Fate::Kept, format!("{} of {} functions: {chain}", row.functions_after, row.functions_before))
-        }
-    }
-}
-
-/// The imports that the image has, as `interface#function`, sorted.
-fn kept_imports(report: &Report) -> Vec<String> {
-    let rows = report.strip.as_ref().and_then(|strip| strip.get("imports")).and_then(|rows| rows.as_array());
-    let text = |row: &serde_json::Value, key| row.get(key).and_then(|value| value.as_str()).map(str::to_owned);
-    let kept = |row: &&serde_json::Value| row.get("kept").and_then(serde_json::Value::as_bool) == Some(true);
-    let name = |row: &serde_json::Value| {
-        let interface = text(row, "interface")?;
-        Some(text(row, "function").map_or(interface.clone(), |function| format!("{interface}#{function}")))
-    };
-    let mut imports: Vec<String> = rows.into_iter().flatten().filter(kept).filter_map(name).collect();
-    imports.sort();
-    imports.dedup();
-    imports
 }

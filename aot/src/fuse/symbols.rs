@@ -5,13 +5,20 @@
 
 use super::map::Node;
 use anyhow::Result;
-use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
+use object::elf::SHF_ALLOC;
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, SymbolKind};
 use std::ops::Range;
 
 /// The host's part of a linked image: all that has bytes in the file and lies outside of `others`, sorted ranges of addresses.
 pub fn host(linked: &[u8], others: &[Range<u64>]) -> Result<Node> {
     let file = object::File::parse(linked)?;
-    let loaded = |kind| matches!(kind, SectionKind::Text | SectionKind::Data | SectionKind::ReadOnlyData);
+    let loaded = |section: &object::Section<'_, '_>| {
+        let flags = match section.flags() {
+            SectionFlags::Elf { sh_flags } => sh_flags,
+            _ => 0,
+        };
+        flags & u64::from(SHF_ALLOC) != 0 && section.file_range().is_some()
+    };
     let mut symbols: Vec<(u64, u64, String)> = file
         .symbols()
         .filter(|symbol| matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Data) && symbol.size() > 0)
@@ -22,7 +29,7 @@ pub fn host(linked: &[u8], others: &[Range<u64>]) -> Result<Node> {
         .collect();
     symbols.sort();
     let mut host = Node::leaf("host", 0);
-    for section in file.sections().filter(|section| loaded(section.kind()) && section.address() != 0) {
+    for section in file.sections().filter(loaded) {
         let mut free: Vec<Range<u64>> = without(section.address()..section.address() + section.size(), others);
         let total: u64 = free.iter().map(|range| range.end - range.start).sum();
         let before = host.bytes;

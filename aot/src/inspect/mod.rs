@@ -13,7 +13,7 @@ use crate::fuse::map::Node;
 use crate::image::{Found, recognise};
 use crate::report::{Fate, Import, Report};
 use crate::target::{Arch, Target};
-use crate::{load, strip_unused};
+use crate::{load, prune};
 use anyhow::Result;
 use mwasm_plan::{Entry, Plan};
 use serde::Serialize;
@@ -119,7 +119,7 @@ fn app(path: &Path, file: String) -> Result<Inspection> {
     let surface = Surface::of(&app.component)?;
     let sizes = sizes::of(&app.component)?;
     let (name, sha256) = (app.name.clone(), app.sha256.clone());
-    strip_unused(app, &mut report)?;
+    prune::prune(app, &mut report)?;
     let kept = report.imports.iter().filter(|import| import.fate != Fate::Dropped).map(|import| import.name.as_str());
     let capabilities = capabilities(kept);
     Ok(Inspection {

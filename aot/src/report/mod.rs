@@ -6,6 +6,7 @@
 pub mod text;
 
 use crate::app::{Item, Surface};
+use crate::strip::StripReport;
 use crate::target::{Arch, Target};
 use serde::Serialize;
 
@@ -31,7 +32,7 @@ pub struct Report {
     pub imports: Vec<Import>,
     /// Core functions of the app's modules, before and after, if the app was stripped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub strip: Option<serde_json::Value>,
+    pub strip: Option<StripReport>,
     /// The image, if one was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageRow>,
@@ -155,6 +156,23 @@ impl Report {
             Some(import) => (import.fate, import.why) = (fate, why),
             None => self.imports.push(Import { name: name.to_owned(), fate, why }),
         }
+    }
+
+    /// The imports that are left, sorted: `interface#function` where the strip stage has looked at functions.
+    pub fn kept_imports(&self) -> Vec<String> {
+        let kept = |import: &&Import| import.fate == Fate::Kept;
+        let whole = self.imports.iter().filter(kept).map(|import| import.name.clone());
+        let rows = self.strip.iter().flat_map(|strip| &strip.imports).filter(|row| row.kept);
+        let functions: Vec<String> = rows
+            .map(|row| match &row.function {
+                Some(function) => format!("{}#{function}", row.interface),
+                None => row.interface.clone(),
+            })
+            .collect();
+        let mut imports = if functions.is_empty() { whole.collect() } else { functions };
+        imports.sort();
+        imports.dedup();
+        imports
     }
 
     /// How many imports met a fate.

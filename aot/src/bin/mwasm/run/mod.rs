@@ -17,7 +17,7 @@ use mwasm_aot::image::{Found, recognise};
 use mwasm_aot::manifest::Layer;
 use mwasm_aot::problem::Problem;
 use mwasm_aot::target::{Arch, Target};
-use mwasm_aot::{Prepared, Request, build, imports, prepare, strip_unused};
+use mwasm_aot::{Prepared, Request, build, imports, prepare, prune};
 use mwasm_host_desktop::linux::HostDir;
 use mwasm_plan::Provenance;
 use std::fs;
@@ -70,7 +70,7 @@ fn prepared(app: &Path, layer: Layer, flags: Flags) -> Result<Prepared> {
     let request = Request { app, target, arch: target.default_arch(), layer, flags };
     let mut prepared = prepare(request, &mut Progress::default())?;
     if imports::check(&prepared.app, &prepared.report).is_err() {
-        prepared.app = strip_unused(prepared.app, &mut prepared.report)?;
+        prepared.app = prune::prune(prepared.app, &mut prepared.report)?;
         imports::check(&prepared.app, &prepared.report)?;
     }
     Ok(prepared)

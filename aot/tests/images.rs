@@ -1,0 +1,133 @@
+//! `mwasm aot`: images that run, the same bytes every time. Without host objects in the tested program, it must say how to get them.
+
+mod common;
+
+use common::{Folder, errors, has_hosts, hello, text};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+const TARGETS: [&str; 3] = ["desktop", "xen", "arm"];
+
+/// Builds an image of the app that ends with code 7, or finds out that this program cannot.
+fn built(folder: &Folder, target: &str, more: &[&str]) -> bool {
+    folder.write("hello.wat", hello(7));
+    let arguments: Vec<&str> = ["aot", "hello.wat", "--target", target, "-o", "image"].iter().chain(more).copied().collect();
+    let output = folder.mwasm(&arguments);
+    if has_hosts() {
+        assert!(output.status.success(), "{target}: {}", errors(&output));
+    } else {
+        assert_eq!(output.status.code(), Some(1));
+        assert!(errors(&output).contains("cargo xtask build"), "{}", errors(&output));
+    }
+    output.status.success()
+}
+
+#[test]
+fn images_run_as_the_app_does() {
+    for target in TARGETS {
+        let folder = Folder::new();
+        if !built(&folder, target, &[]) {
+            continue;
+        }
+        let output = folder.mwasm(&["run", "image"]);
+        assert_eq!((text(&output).as_str(), output.status.code()), ("hello\n", Some(7)), "{target}: {}", errors(&output));
+        assert_eq!(errors(&output), "", "{target}: the host is silent");
+    }
+}
+
+#[test]
+fn a_desktop_image_is_an_executable_by_itself() {
+    let folder = Folder::new();
+    if !built(&folder, "desktop", &[]) {
+        return;
+    }
+    let path = folder.path().join("image");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o755);
+    let output = Command::new(&path).output().unwrap();
+    assert_eq!((text(&output).as_str(), output.status.code()), ("hello\n", Some(7)));
+}
+
+#[test]
+fn equal_inputs_give_equal_images_in_any_folder() {
+    for target in TARGETS {
+        let images = [Folder::new(), Folder::new()].map(|folder| {
+            folder.write("site/b.txt", "b");
+            folder.write("site/a/c.txt", "c");
+            built(&folder, target, &["--embed", "site::/site", "--env", "A=1"])
+                .then(|| std::fs::read(folder.path().join("image")).unwrap())
+        });
+        assert_eq!(images[0], images[1], "{target}");
+    }
+}
+
+#[test]
+fn a_build_leaves_just_the_image() {
+    for (target, names) in
+        [("desktop", &["hello.wat", "image"][..]), ("xen", &["hello.wat", "image", "image.cfg"]), ("arm", &["hello.wat", "image"])]
+    {
+        let folder = Folder::new();
+        if built(&folder, target, &[]) {
+            assert_eq!(folder.names(), names, "{target}");
+        }
+    }
+}
+
+#[test]
+fn inspect_reads_the_decisions_back() {
+    let folder = Folder::new();
+    let manifest = "[net]\nlisten = [\"tcp:80\"]\n[memory]\nheap = \"16MiB\"\n[target.xen.env]\nWHERE = \"xen\"\n";
+    folder.write("m.toml", manifest);
+    if !built(&folder, "xen", &["-m", "m.toml", "--set", "k=v", "--connect", "tcp:example.org:25", "--", "one", "two"]) {
+        return;
+    }
+    let output = folder.mwasm(&["inspect", "image", "--format", "json"]);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let image = &found["image"];
+    assert_eq!((&found["kind"], &image["target"], &image["arch"]), (&"image".into(), &"xen".into(), &"x86_64".into()));
+    assert_eq!(image["args"], serde_json::json!(["one", "two"]));
+    assert_eq!(image["env"], serde_json::json!([["WHERE", "xen"]]));
+    assert_eq!(image["config"], serde_json::json!([["k", "v"]]));
+    assert_eq!(image["heap_bytes"], 16 << 20);
+    assert_eq!(image["policy"]["listen"], serde_json::json!(["tcp:80"]));
+    assert_eq!(image["policy"]["connect"], serde_json::json!(["tcp:example.org:25"]));
+    let imports = found["imports"].as_array().unwrap();
+    assert!(imports.iter().any(|import| import["name"] == "wasi:cli/stdout@0.2.0#get-stdout"), "{imports:?}");
+    assert!(!imports.iter().any(|import| import["name"].as_str().unwrap().contains("stdin")), "{imports:?}");
+    assert!(found["sizes"]["bytes"].as_u64().unwrap() > 100_000);
+    let cfg = std::fs::read_to_string(folder.path().join("image.cfg")).unwrap();
+    assert!(cfg.contains("type = \"pvh\"") && cfg.contains("kernel = \"image\""), "{cfg}");
+}
+
+#[test]
+fn the_report_is_json_on_request() {
+    let folder = Folder::new();
+    folder.write("hello.wat", hello(0));
+    let output = folder.mwasm(&["aot", "hello.wat", "--target", "desktop", "-o", "image", "--report", "json"]);
+    if !has_hosts() {
+        assert_eq!(text(&output), "");
+        return;
+    }
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&str> = report["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["load", "configure", "strip", "compile", "fuse"]);
+    let parts = report["image"]["parts"].as_array().unwrap();
+    let sum: u64 = parts.iter().map(|part| part["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(sum, report["image"]["bytes"].as_u64().unwrap());
+}
+
+#[test]
+fn what_was_decided_cannot_be_changed() {
+    let folder = Folder::new();
+    if !built(&folder, "xen", &[]) {
+        return;
+    }
+    for (arguments, message) in [
+        (&["run", "image", "--env", "A=1"][..], "--env has no effect"),
+        (&["run", "image", "--target", "arm"], "is an image for xen"),
+        (&["run", "image", "--", "x"], "takes no arguments"),
+    ] {
+        let output = folder.mwasm(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(errors(&output).contains(message), "{}", errors(&output));
+    }
+}
