@@ -81,5 +81,7 @@ pub unsafe fn run_on_stack(top: usize, entry: extern "C" fn() -> !) -> ! {
 pub fn touch_stack() {
     // SAFETY: reads of this thread's own stack, below what is in use. Where it ends before that, its guard page faults, which is
     // the right end.
-    unsafe { asm!("mov {0}, [rsp - 4096]", "mov {0}, [rsp - 8192]", out(reg) _, options(nostack, preserves_flags, readonly)) };
+    unsafe {
+        asm!("mov {0}, [rsp - 4096]", "mov {0}, [rsp - 8192]", out(reg) _, options(nostack, preserves_flags, readonly))
+    };
 }
