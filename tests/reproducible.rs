@@ -28,7 +28,12 @@ fn folders_and_days_leave_no_trace() -> Result<()> {
         // What files say about their age is the only trace that a day could leave; the copies are made anew.
         let second = build(there.path(), target)?;
         let differs = first.iter().zip(&second).position(|(one, other)| one != other);
-        ensure!(first == second, "{target}: {} and {} bytes, first difference at {differs:?}", first.len(), second.len());
+        ensure!(
+            first == second,
+            "{target}: {} and {} bytes, first difference at {differs:?}",
+            first.len(),
+            second.len()
+        );
     }
     Ok(())
 }

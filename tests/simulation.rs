@@ -58,7 +58,8 @@ fn hello_prints_the_same_on_a_machine_that_is_slow_to_take_bytes() -> Result<()>
         let good = machine();
         assert_eq!(run_on(good.ports(), name, &["x"])?, Outcome::Exit(0), "{name}: {}", text(&good.state().err));
         let bad = machine();
-        let faults = Faults { output_full: 80, output_short: 120, park_early: 60, clock_stands: 60, ..Faults::default() };
+        let faults =
+            Faults { output_full: 80, output_short: 120, park_early: 60, clock_stands: 60, ..Faults::default() };
         assert_eq!(run_on(Faulty::ports(bad.ports(), faults, 11), name, &["x"])?, Outcome::Exit(0), "{name}");
         assert_eq!(text(&bad.state().out), text(&good.state().out), "{name}");
         assert!(text(&good.state().out).contains("argument: x\n"), "{name}");

@@ -67,7 +67,9 @@ fn parts(app: &App, plugins: &[(String, PathBuf)]) -> Result<Vec<Part>> {
         })?;
         if encoding(&component) != Some(Encoding::Component) {
             let message = format!("the plugin '{name}' is no WebAssembly component: {}", file.display());
-            return Err(Problem::new(message).help("build it as a component; core modules cannot be plugged in").into());
+            return Err(Problem::new(message)
+                .help("build it as a component; core modules cannot be plugged in")
+                .into());
         }
         let surface = Surface::of(&component).with_context(|| format!("in the plugin '{name}'"))?;
         parts.push(Part { name: name.clone(), component, surface });
@@ -107,9 +109,13 @@ fn provides_nothing(plugin: &Part, parts: &[Part]) -> anyhow::Error {
     let list = |names: Vec<&str>| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
     let exports = plugin.surface.exports.iter().map(|item| item.name.as_str()).collect();
     let imports = parts.iter().flat_map(|part| &part.surface.imports).map(|item| item.name.as_str()).collect();
-    Problem::new(format!("the plugin '{}' provides nothing that is imported: it exports {}", plugin.name, list(exports)))
-        .help(format!("imported are {}", list(imports)))
-        .into()
+    Problem::new(format!(
+        "the plugin '{}' provides nothing that is imported: it exports {}",
+        plugin.name,
+        list(exports)
+    ))
+    .help(format!("imported are {}", list(imports)))
+    .into()
 }
 
 /// The composed component.
@@ -117,8 +123,9 @@ fn encode(parts: &[Part], wires: &[Wire]) -> Result<Vec<u8>> {
     let mut graph = CompositionGraph::new();
     let mut instances: BTreeMap<usize, NodeId> = BTreeMap::new();
     for (index, part) in parts.iter().enumerate() {
-        let package = Package::from_bytes(&format!("part:part{index}"), None, part.component.clone(), graph.types_mut())
-            .with_context(|| format!("cannot compose '{}'", part.name))?;
+        let package =
+            Package::from_bytes(&format!("part:part{index}"), None, part.component.clone(), graph.types_mut())
+                .with_context(|| format!("cannot compose '{}'", part.name))?;
         let package = graph.register_package(package)?;
         instances.insert(index, graph.instantiate(package));
     }
@@ -137,9 +144,9 @@ fn encode(parts: &[Part], wires: &[Wire]) -> Result<Vec<u8>> {
         graph.export(alias, &export.name)?;
     }
     graph.encode(EncodeOptions::default()).map_err(|error| match error {
-        wac_graph::EncodeError::GraphContainsCycle { .. } => {
-            Problem::new("the plugins import each other in a circle").help("a component can only import what is made before it").into()
-        }
+        wac_graph::EncodeError::GraphContainsCycle { .. } => Problem::new("the plugins import each other in a circle")
+            .help("a component can only import what is made before it")
+            .into(),
         error => anyhow::Error::from(error).context("the plugins and the app do not fit together"),
     })
 }
@@ -201,7 +208,9 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         let fails = |plugins: &[(&str, String)]| format!("{:#}", run(plugins).unwrap_err());
-        assert!(fails(&[("p", provider("q:r/s", ""))]).contains("'p' provides nothing that is imported: it exports q:r/s"));
+        assert!(
+            fails(&[("p", provider("q:r/s", ""))]).contains("'p' provides nothing that is imported: it exports q:r/s")
+        );
         let twice = [("p", provider("a:b/c@1.0.0", "")), ("q", provider("a:b/c@1.1.0", ""))];
         assert!(fails(&twice).contains("two plugins provide a:b/c@1.0.0: 'p' and 'q'"));
         assert!(fails(&[("p", "(module)".into())]).contains("no WebAssembly component"));

@@ -47,7 +47,8 @@ mod tests {
     use mwasm_plan::Provenance;
 
     fn image(target: &str, arch: &str) -> Vec<u8> {
-        let plan = Plan { name: "app", provenance: Provenance { target, arch, ..Provenance::default() }, ..Plan::default() };
+        let plan =
+            Plan { name: "app", provenance: Provenance { target, arch, ..Provenance::default() }, ..Plan::default() };
         let mut bytes = vec![0; 64];
         bytes.extend(mwasm_plan::encode(&plan).unwrap());
         bytes

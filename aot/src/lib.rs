@@ -105,7 +105,7 @@ pub fn build(request: Request<'_>, out: &Path, watch: &mut dyn Watch) -> Result<
     let Prepared { app, settings, mut report } = prepare(request, watch)?;
     watch.begins("strip");
     let app = prune::prune(app, &mut report)?;
-    let interfaces = imports::check(&app, &report)?;
+    let needed = imports::check(&app, &report)?;
     watch.begins("compile");
     let native = compile::compile(&app, arch, &mut report)?;
     watch.begins("fuse");
@@ -118,7 +118,7 @@ pub fn build(request: Request<'_>, out: &Path, watch: &mut dyn Watch) -> Result<
         component_sha256: &app.sha256,
         imports: imports.iter().map(String::as_str).collect(),
     });
-    let image = fuse::fuse(&native, &plan, &interfaces, target, arch, &mut report)?;
+    let image = fuse::fuse(&native, &plan, &needed, target, arch, &mut report)?;
     let xl = (target == Target::Xen).then(|| fuse::pack::xl::configuration(&plan, out, image.memory_bytes));
     report.image = Some(ImageRow {
         file: out.display().to_string(),

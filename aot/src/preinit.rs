@@ -80,10 +80,15 @@ impl Inside<'_> {
         }
     }
 
-    async fn try_call<R: Lift + Send + Sync + 'static>(&mut self, interface: &str, function: &str) -> wasmtime::Result<R> {
+    async fn try_call<R: Lift + Send + Sync + 'static>(
+        &mut self,
+        interface: &str,
+        function: &str,
+    ) -> wasmtime::Result<R> {
         let missing = || Error::msg(format!("the instrumented app lacks '{function}'"));
         let (_, interface) = self.instance.get_export(&mut *self.store, None, interface).ok_or_else(missing)?;
-        let (_, function) = self.instance.get_export(&mut *self.store, Some(&interface), function).ok_or_else(missing)?;
+        let (_, function) =
+            self.instance.get_export(&mut *self.store, Some(&interface), function).ok_or_else(missing)?;
         let function = self.instance.get_typed_func::<(), (R,)>(&mut *self.store, function)?;
         Ok(function.call_async(&mut *self.store, ()).await?.0)
     }

@@ -62,7 +62,10 @@ fn chain_in_words(chain: &[String]) -> String {
 
 /// A reason of the strip stage, with the names in it in words.
 fn reason(text: &str) -> String {
-    text.split(' ').map(|word| if word.contains("::") { function(word) } else { word.to_owned() }).collect::<Vec<_>>().join(" ")
+    text.split(' ')
+        .map(|word| if word.contains("::") { function(word) } else { word.to_owned() })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// `app.wasm::_ZN3app4main17h0123456789abcdefE` is `app::main`; `export NAME` is `NAME`.

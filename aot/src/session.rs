@@ -81,7 +81,8 @@ impl Session {
 
     /// Runs a future that works on the app, such as a call of one of its functions.
     pub fn run<T>(
-        &mut self, work: impl AsyncFnOnce(&mut Store<State>, Instance) -> wasmtime::Result<T>,
+        &mut self,
+        work: impl AsyncFnOnce(&mut Store<State>, Instance) -> wasmtime::Result<T>,
     ) -> Result<T, Ended> {
         let Self { instance, store, reactor, .. } = self;
         let done = reactor.block_on(work(store, *instance))?;

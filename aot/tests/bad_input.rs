@@ -14,7 +14,10 @@ struct Case {
 }
 
 const fn case(
-    name: &'static str, code: i32, arguments: &'static [&'static str], message: &'static [&'static str],
+    name: &'static str,
+    code: i32,
+    arguments: &'static [&'static str],
+    message: &'static [&'static str],
 ) -> Case {
     Case { name, arguments, code, message }
 }
@@ -24,14 +27,29 @@ const CASES: &[Case] = &[
     case("unknown command", 2, &["aott"], &["unrecognized subcommand 'aott'", "'aot'"]),
     case("no target", 2, &["aot", "hello.wat"], &["--target"]),
     case("unknown target", 2, &["aot", "hello.wat", "--target", "xne"], &["'xne'", "desktop, xen, arm"]),
-    case("wrong architecture", 2, &["aot", "hello.wat", "--target", "xen", "--arch", "aarch64"], &["xen does not run on aarch64"]),
+    case(
+        "wrong architecture",
+        2,
+        &["aot", "hello.wat", "--target", "xen", "--arch", "aarch64"],
+        &["xen does not run on aarch64"],
+    ),
     case("no app", 2, &["aot", "--target", "xen"], &["no app"]),
     case("bad pair", 2, &["aot", "hello.wat", "--target", "xen", "--set", "k"], &["wanted NAME=VALUE"]),
     case("bad port", 2, &["run", "hello.wat", "--listen", "80"], &["wanted tcp:PORT"]),
     case("bad peer", 2, &["run", "hello.wat", "--connect", "tcp:80"], &["wanted tcp:HOST:PORT"]),
     case("bad mapping", 2, &["aot", "hello.wat", "--target", "xen", "--embed", "x"], &["wanted HOST::GUEST"]),
-    case("over the app", 2, &["aot", "hello.wat", "--target", "xen", "-o", "hello.wat"], &["would take the place of the app"]),
-    case("missing app", 1, &["aot", "none.wasm", "--target", "xen"], &["cannot read the app 'none.wasm'", "No such file"]),
+    case(
+        "over the app",
+        2,
+        &["aot", "hello.wat", "--target", "xen", "-o", "hello.wat"],
+        &["would take the place of the app"],
+    ),
+    case(
+        "missing app",
+        1,
+        &["aot", "none.wasm", "--target", "xen"],
+        &["cannot read the app 'none.wasm'", "No such file"],
+    ),
     case("a folder", 1, &["aot", "site", "--target", "xen"], &["cannot read the app 'site'"]),
     case("empty", 1, &["aot", "empty.wasm", "--target", "xen"], &["'empty.wasm' is not WebAssembly: it is empty"]),
     case("text", 1, &["run", "notes.txt"], &["'notes.txt' is not WebAssembly: it is text"]),
@@ -39,12 +57,27 @@ const CASES: &[Case] = &[
     case("cut off", 1, &["aot", "cut.wasm", "--target", "xen"], &["'cut.wasm' is cut off"]),
     case("invalid", 1, &["aot", "invalid.wat", "--target", "xen"], &["'invalid.wat' is not valid", "at offset 0x"]),
     case("foreign module", 1, &["aot", "foreign.wat", "--target", "xen"], &["no WASI module", "env.js_alert"]),
-    case("unserved import", 1, &["aot", "unserved.wat", "--target", "xen"], &["'acme:rocket/launch@1.0.0'", "[plugins]"]),
+    case(
+        "unserved import",
+        1,
+        &["aot", "unserved.wat", "--target", "xen"],
+        &["'acme:rocket/launch@1.0.0'", "[plugins]"],
+    ),
     case("near import", 1, &["run", "near.wat"], &["'wasi:cli/exits@0.2.0'", "did you mean 'wasi:cli/exit'?"]),
     case("missing manifest", 1, &["run", "hello.wat", "-m", "none.toml"], &["cannot read the manifest 'none.toml'"]),
-    case("bad key", 1, &["run", "hello.wat", "-m", "key.toml"], &["unknown key 'argz'", "line 2", "did you mean 'args'?"]),
+    case(
+        "bad key",
+        1,
+        &["run", "hello.wat", "-m", "key.toml"],
+        &["unknown key 'argz'", "line 2", "did you mean 'args'?"],
+    ),
     case("missing plugin", 1, &["run", "hello.wat", "-m", "plugin.toml"], &["cannot read the plugin 'auth'"]),
-    case("missing folder", 1, &["aot", "hello.wat", "--target", "xen", "--embed", "none::/x"], &["cannot embed 'none'"]),
+    case(
+        "missing folder",
+        1,
+        &["aot", "hello.wat", "--target", "xen", "--embed", "none::/x"],
+        &["cannot embed 'none'"],
+    ),
     case("no such export", 2, &["run", "library.wat", "--invoke", "sub(1, 2)"], &["no function 'sub'", "add, greet"]),
     case("wrong arguments", 2, &["run", "library.wat", "--invoke", "add(1)"], &["takes (u32, u32)"]),
     case("no call", 2, &["run", "library.wat", "--invoke", "add("], &["cannot understand the call"]),

@@ -11,7 +11,8 @@ const TARGETS: [&str; 3] = ["desktop", "xen", "arm"];
 /// Builds an image of the app that ends with code 7, or finds out that this program cannot.
 fn built(folder: &Folder, target: &str, more: &[&str]) -> bool {
     folder.write("hello.wat", hello(7));
-    let arguments: Vec<&str> = ["aot", "hello.wat", "--target", target, "-o", "image"].iter().chain(more).copied().collect();
+    let arguments: Vec<&str> =
+        ["aot", "hello.wat", "--target", target, "-o", "image"].iter().chain(more).copied().collect();
     let output = folder.mwasm(&arguments);
     if has_hosts() {
         assert!(output.status.success(), "{target}: {}", errors(&output));
@@ -30,7 +31,12 @@ fn images_run_as_the_app_does() {
             continue;
         }
         let output = folder.mwasm(&["run", "image"]);
-        assert_eq!((text(&output).as_str(), output.status.code()), ("hello\n", Some(7)), "{target}: {}", errors(&output));
+        assert_eq!(
+            (text(&output).as_str(), output.status.code()),
+            ("hello\n", Some(7)),
+            "{target}: {}",
+            errors(&output)
+        );
         assert_eq!(errors(&output), "", "{target}: the host is silent");
     }
 }
@@ -62,9 +68,11 @@ fn equal_inputs_give_equal_images_in_any_folder() {
 
 #[test]
 fn a_build_leaves_just_the_image() {
-    for (target, names) in
-        [("desktop", &["hello.wat", "image"][..]), ("xen", &["hello.wat", "image", "image.cfg"]), ("arm", &["hello.wat", "image"])]
-    {
+    for (target, names) in [
+        ("desktop", &["hello.wat", "image"][..]),
+        ("xen", &["hello.wat", "image", "image.cfg"]),
+        ("arm", &["hello.wat", "image"]),
+    ] {
         let folder = Folder::new();
         if built(&folder, target, &[]) {
             assert_eq!(folder.names(), names, "{target}");
@@ -77,7 +85,8 @@ fn inspect_reads_the_decisions_back() {
     let folder = Folder::new();
     let manifest = "[net]\nlisten = [\"tcp:80\"]\n[memory]\nheap = \"16MiB\"\n[target.xen.env]\nWHERE = \"xen\"\n";
     folder.write("m.toml", manifest);
-    if !built(&folder, "xen", &["-m", "m.toml", "--set", "k=v", "--connect", "tcp:example.org:25", "--", "one", "two"]) {
+    if !built(&folder, "xen", &["-m", "m.toml", "--set", "k=v", "--connect", "tcp:example.org:25", "--", "one", "two"])
+    {
         return;
     }
     let output = folder.mwasm(&["inspect", "image", "--format", "json"]);
@@ -108,7 +117,8 @@ fn the_report_is_json_on_request() {
         return;
     }
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let names: Vec<&str> = report["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        report["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["load", "configure", "strip", "compile", "fuse"]);
     let parts = report["image"]["parts"].as_array().unwrap();
     let sum: u64 = parts.iter().map(|part| part["bytes"].as_u64().unwrap()).sum();

@@ -6,9 +6,9 @@
 //!
 //! 1. [`engine`] holds the settings of Wasmtime that the compile stage and the hosts share.
 //! 2. [`state`] is all that belongs to the app at run time: its resources, its arguments, its files. It sits in the store.
-//! 3. [`v02`] and [`v03`] are the interfaces, one module each. Each ends in one function `mwasm_iface_...`, which puts the
-//!    interface into a linker and which nothing in this crate refers to: in an image the fuse stage's table names the ones that
-//!    the app imports, and the linker drops the others.
+//! 3. [`v02`] and [`v03`] are the interfaces, one module each, written down as tables of functions ([`interface`]). Each function has a
+//!    symbol of its own, which nothing in this crate refers to: in an image the fuse stage's table names the ones that the app
+//!    calls, and the linker drops the others.
 //! 4. [`reactor`] is the executor: one future at a time on one thread, and [`mwasm_ports::Idle::park`] when it cannot go on.
 //! 5. [`run`](mod@run) starts the app and turns its end into an [`mwasm_ports::Outcome`].
 //!
@@ -30,6 +30,7 @@ pub mod failure;
 pub mod fs;
 #[cfg(feature = "image")]
 pub mod image;
+pub mod interface;
 pub mod limits;
 pub mod reactor;
 mod refused;
@@ -43,6 +44,3 @@ pub mod v03;
 
 pub use run::run;
 pub use state::State;
-
-/// Registers one interface with a linker: the type of all `mwasm_iface_...` functions.
-pub type Register = fn(&mut wasmtime::component::Linker<State>) -> wasmtime::Result<()>;

@@ -7,9 +7,9 @@
 //!
 //! A waiter is plain data (a number, a deadline, a set): all that a run waits for can be listed at any time.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::task::Wake;
+use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -23,15 +23,15 @@ pub struct Reactor {
     waiters: Mutex<Waiters>,
 }
 
+/// A list in no order: an app waits for a handful of things at a time, and every park looks at all of them once.
 #[derive(Default)]
 struct Waiters {
     next_id: u64,
-    by_id: BTreeMap<u64, Waiter>,
-    /// `(deadline in nanoseconds, id)`, so that the first is the next to come.
-    by_deadline: BTreeSet<(u64, u64)>,
+    list: Vec<Waiter>,
 }
 
 struct Waiter {
+    id: u64,
     deadline_ns: Option<u64>,
     interest: Ready,
     waker: Waker,
@@ -83,35 +83,31 @@ impl Reactor {
 }
 
 impl Waiters {
-    fn insert(&mut self, waiter: Waiter) -> u64 {
-        self.next_id += 1;
-        if let Some(deadline_ns) = waiter.deadline_ns {
-            self.by_deadline.insert((deadline_ns, self.next_id));
-        }
-        self.by_id.insert(self.next_id, waiter);
-        self.next_id
+    fn position(&self, id: u64) -> Option<usize> {
+        self.list.iter().position(|waiter| waiter.id == id)
     }
 
-    fn remove(&mut self, id: u64) -> Option<Waiter> {
-        let waiter = self.by_id.remove(&id)?;
-        if let Some(deadline_ns) = waiter.deadline_ns {
-            self.by_deadline.remove(&(deadline_ns, id));
+    fn remove(&mut self, id: u64) {
+        if let Some(at) = self.position(id) {
+            self.list.swap_remove(at);
         }
-        Some(waiter)
     }
 
     /// The earliest deadline, and everything that anybody waits for.
     fn next(&self) -> (Option<u64>, Ready) {
-        let interest = self.by_id.values().fold(Ready::NONE, |all, waiter| all.with(waiter.interest));
-        (self.by_deadline.first().map(|(deadline_ns, _)| *deadline_ns), interest)
+        let interest = self.list.iter().fold(Ready::NONE, |all, waiter| all.with(waiter.interest));
+        (self.list.iter().filter_map(|waiter| waiter.deadline_ns).min(), interest)
     }
 
-    /// Takes out one waiter whose time has come.
+    /// Takes out one waiter whose time has come: the one with the earliest deadline, if several have.
     fn take_ready(&mut self, now_ns: u64, happened: Ready) -> Option<Waker> {
-        let due = self.by_deadline.first().filter(|(deadline_ns, _)| *deadline_ns <= now_ns).map(|(_, id)| *id);
-        let meets = |waiter: &Waiter| Ready::ALL.iter().any(|one| happened.contains(*one) && waiter.interest.contains(*one));
-        let id = due.or_else(|| self.by_id.iter().find(|(_, waiter)| meets(waiter)).map(|(id, _)| *id))?;
-        self.remove(id).map(|waiter| waiter.waker)
+        let is_ready = |waiter: &Waiter| {
+            waiter.deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns)
+                || Ready::ALL.iter().any(|one| happened.contains(*one) && waiter.interest.contains(*one))
+        };
+        let ready = self.list.iter().enumerate().filter(|(_, waiter)| is_ready(waiter));
+        let (at, _) = ready.min_by_key(|(_, waiter)| (waiter.deadline_ns.unwrap_or(u64::MAX), waiter.id))?;
+        Some(self.list.swap_remove(at).waker)
     }
 }
 
@@ -131,12 +127,13 @@ impl Future for Wait {
         let mut waiters = reactor.waiters.lock();
         match self.id {
             None => {
-                let waiter =
-                    Waiter { deadline_ns: self.deadline_ns, interest: self.interest, waker: context.waker().clone() };
-                self.id = Some(waiters.insert(waiter));
+                waiters.next_id += 1;
+                let (id, waker) = (waiters.next_id, context.waker().clone());
+                waiters.list.push(Waiter { id, deadline_ns: self.deadline_ns, interest: self.interest, waker });
+                self.id = Some(id);
                 Poll::Pending
             }
-            Some(id) => match waiters.by_id.get_mut(&id) {
+            Some(id) => match waiters.list.iter_mut().find(|waiter| waiter.id == id) {
                 Some(waiter) => {
                     waiter.waker.clone_from(context.waker());
                     Poll::Pending
@@ -166,7 +163,6 @@ impl Wake for Woken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use mwasm_ports::fake::Machine;
     use mwasm_ports::faulty::{Faults, Faulty};
 
@@ -199,7 +195,7 @@ mod tests {
         assert_eq!(reactor.block_on(all(alloc::vec![sleep(30), sleep(10), sleep(20)])), Ok(()));
         assert_eq!(*order.lock(), [10, 20, 30]);
         assert_eq!(machine.state().parks, 3, "one park a deadline, none in between");
-        assert!(reactor.waiters.lock().by_id.is_empty() && reactor.waiters.lock().by_deadline.is_empty());
+        assert!(reactor.waiters.lock().list.is_empty());
     }
 
     #[test]
@@ -235,6 +231,6 @@ mod tests {
         let mut wait = alloc::boxed::Box::pin(reactor.wait(Some(5), Ready::NONE));
         assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(wait);
-        assert!(reactor.waiters.lock().by_id.is_empty());
+        assert!(reactor.waiters.lock().list.is_empty());
     }
 }

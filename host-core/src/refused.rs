@@ -10,42 +10,30 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use wasmtime::component::types::ComponentFunc;
-use wasmtime::component::{LinkerInstance, ResourceType, Type, Val};
+use wasmtime::component::{LinkerInstance, Type, Val};
 use wasmtime::{Error, Result};
 
 /// Every resource of a refused interface.
 pub(crate) struct Refused;
 
 /// Error cases that say no, best first.
-const CASES: &[&str] = &["not-supported", "unsupported", "internal-error", "name-unresolvable", "access-denied", "other"];
+const CASES: &[&str] =
+    &["not-supported", "unsupported", "internal-error", "name-unresolvable", "access-denied", "other"];
 
-/// Defines `resources` and `functions` of an interface, all refused.
-pub(crate) fn refuse(instance: &mut LinkerInstance<'_, State>, resources: &[&str], functions: &[&str]) -> Result<()> {
-    for resource in resources {
-        instance.resource(resource, ResourceType::host::<Refused>(), |mut context, handle| {
-            let handle = wasmtime::component::Resource::<Refused>::new_own(handle);
-            context.data_mut().table.delete(handle)?;
-            Ok(())
-        })?;
-    }
-    for function in functions {
-        let name = String::from(*function);
-        instance.func_new(function, move |_, ty, _, results| answer(&name, &ty, results))?;
-    }
-    Ok(())
+/// Defines a function, refused.
+pub(crate) fn refuse(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<()> {
+    let owned = String::from(name);
+    instance.func_new(name, move |_, ty, _, results| answer(&owned, &ty, results))
 }
 
-/// Defines async `functions` of an interface, all refused.
+/// Defines an async function, refused.
 #[cfg(feature = "component-model-async")]
-pub(crate) fn refuse_async(instance: &mut LinkerInstance<'_, State>, functions: &[&str]) -> Result<()> {
-    for function in functions {
-        let name = String::from(*function);
-        instance.func_new_concurrent(function, move |_, ty, _, results| {
-            let answered = answer(&name, &ty, results);
-            Box::pin(async move { answered })
-        })?;
-    }
-    Ok(())
+pub(crate) fn refuse_async(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<()> {
+    let owned = String::from(name);
+    instance.func_new_concurrent(name, move |_, ty, _, results| {
+        let answered = answer(&owned, &ty, results);
+        Box::pin(async move { answered })
+    })
 }
 
 fn answer(name: &str, ty: &ComponentFunc, results: &mut [Val]) -> Result<()> {

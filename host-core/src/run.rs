@@ -5,6 +5,7 @@ use crate::reactor::{Reactor, Stopped};
 use crate::state::{Event, State};
 use alloc::format;
 use alloc::sync::Arc;
+use core::mem::ManuallyDrop;
 use mwasm_plan::Entry;
 use mwasm_ports::{Outcome, Output};
 use wasmtime::component::{Component, Instance, Linker};
@@ -20,7 +21,8 @@ pub fn run(
     describe: fn(&Error) -> alloc::string::String,
 ) -> Outcome {
     let reactor = state.reactor.clone();
-    let mut store = Store::new(component.engine(), state);
+    // Not freed: a process or a machine ends after its run, and takes back everything at once.
+    let mut store = ManuallyDrop::new(Store::new(component.engine(), state));
     store.limiter(|state| &mut state.limits);
     let (result, started) = start_and_call(&reactor, &mut store, component, linker, entry);
     if !drain(&reactor, &mut store) {
@@ -75,7 +77,8 @@ async fn call(
     let index = index.and_then(|interface| component.get_export_index(Some(&interface), "run"));
     let index = index.ok_or_else(|| Error::msg(format!("it exports no function 'run' in '{export}'")))?;
     let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, index)?;
-    let (result,) = if concurrent { call_concurrent(store, run).await? } else { run.call_async(&mut *store, ()).await? };
+    let (result,) =
+        if concurrent { call_concurrent(store, run).await? } else { run.call_async(&mut *store, ()).await? };
     Ok(Outcome::Exit(u8::from(result.is_err())))
 }
 

@@ -44,7 +44,8 @@ pub const MAX_HANDLES: usize = 100_000;
 impl State {
     /// The state at the start of a run of `plan` on a machine.
     pub fn new(ports: Ports, plan: &Plan<'static>) -> Self {
-        let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let owned =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
         let args = [plan.name].into_iter().chain(plan.args.iter().copied()).map(String::from).collect();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);

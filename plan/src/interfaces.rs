@@ -1,10 +1,11 @@
-//! The interfaces that hosts serve: one row each, with the function that registers it.
+//! The interfaces that hosts serve, one row each.
 //!
-//! The fuse stage puts the registration functions of just the interfaces that an app imports into its image's table. The linker
-//! drops all that nothing refers to, so an interface that is not imported costs no byte. The names of the functions follow from
-//! the interface's ([`Interface::symbol`]), and a test in host-core checks that each row has its function.
+//! A host object has one symbol for each function and resource that it serves ([`Interface::symbol`]). The fuse stage puts just those
+//! that an app calls into its image's table; the linker drops all that nothing refers to, so what is not called costs no byte. A test
+//! in host-core checks that the rows are just what is served.
 
 use crate::symbols;
+use alloc::format;
 use alloc::string::String;
 
 /// An interface that hosts serve, at one minor version.
@@ -82,13 +83,16 @@ pub const INTERFACES: &[Interface] = &[
 ];
 
 impl Interface {
-    /// The registration function: `mwasm_iface_cli_environment_0_2` for `wasi:cli/environment` at 0.2.
-    pub fn symbol(&self) -> String {
-        let mut symbol = String::from(symbols::INTERFACE_PREFIX);
-        let name = self.name.strip_prefix("wasi:").unwrap_or(self.name);
-        let letters = name.chars().chain((!self.version.is_empty()).then_some('_')).chain(self.version.chars());
-        symbol.extend(letters.map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }));
-        symbol
+    /// The symbol that registers a function or resource: `mwasm:wasi:cli/exit/0.2#exit`. (No `@`, which linkers take for a version
+    /// of the symbol.)
+    pub fn symbol(&self, item: &str) -> String {
+        format!("{}{}/{}#{item}", symbols::ITEM_PREFIX, self.name, self.version)
+    }
+
+    /// The name that Wasmtime's linker knows the interface by, and matches every patch version to: `wasi:cli/exit@0.2.0`.
+    pub fn linker_name(&self) -> String {
+        let patch = if self.version.contains('-') { "" } else { ".0" };
+        format!("{}@{}{patch}", self.name, self.version)
     }
 }
 
@@ -126,15 +130,22 @@ mod tests {
 
     #[test]
     fn a_minor_version_is_served_at_every_patch() {
-        let found = |import| find(import).map(Interface::symbol);
-        assert_eq!(found("wasi:cli/exit@0.2.0").as_deref(), Some("mwasm_iface_cli_exit_0_2"));
-        assert_eq!(found("wasi:cli/exit@0.2.12").as_deref(), Some("mwasm_iface_cli_exit_0_2"));
-        assert_eq!(found("wasi:cli/exit@0.3.0-rc-2026-01-06"), None);
-        assert_eq!(found("wasi:cli/terminal-stdin@0.3.1").as_deref(), Some("mwasm_iface_cli_terminal_stdin_0_3"));
-        assert_eq!(found("wasi:config/store@0.2.0-rc.1").as_deref(), Some("mwasm_iface_config_store_0_2_0_rc_1"));
-        for missing in ["wasi:config/store@0.2.0", "wasi:cli/exit", "wasi:cli/exit@0.20.0", "wasi:cli/exit@1.0.0", "wasi:cli/ex@0.2.0"] {
-            assert_eq!(found(missing), None, "{missing}");
+        let found = |import| find(import).map(Interface::linker_name);
+        assert_eq!(found("wasi:cli/exit@0.2.0").as_deref(), Some("wasi:cli/exit@0.2.0"));
+        assert_eq!(found("wasi:cli/exit@0.2.12").as_deref(), Some("wasi:cli/exit@0.2.0"));
+        assert_eq!(found("wasi:cli/terminal-stdin@0.3.1").as_deref(), Some("wasi:cli/terminal-stdin@0.3.0"));
+        assert_eq!(found("wasi:config/store@0.2.0-rc.1").as_deref(), Some("wasi:config/store@0.2.0-rc.1"));
+        for missing in [
+            "wasi:config/store@0.2.0",
+            "wasi:cli/exit",
+            "wasi:cli/exit@0.20.0",
+            "wasi:cli/exit@1.0.0",
+            "wasi:cli/ex@0.2.0",
+            "wasi:cli/exit@0.3.0-rc-2026-01-06",
+        ] {
+            assert_eq!(find(missing), None, "{missing}");
         }
+        assert_eq!(find("wasi:cli/exit@0.2.6").unwrap().symbol("exit"), "mwasm:wasi:cli/exit/0.2#exit");
         assert_eq!(versions_of("wasi:cli/exit").collect::<alloc::vec::Vec<_>>(), ["0.2", "0.3"]);
     }
 }

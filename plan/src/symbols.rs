@@ -6,17 +6,20 @@
 ///   word  content
 ///    0,1  address and length in bytes of the precompiled app
 ///    2,3  address and length in bytes of the encoded plan
-///    4,5  address and number of interface registrations (`fn(&mut Linker)`)
+///    4,5  address and number of items: three words each, address and length in bytes of the interface's name for the linker, and
+///         the function that registers the item; the items of an interface stand together
 ///    6,7  address and number of port openers (`fn(&mut Ports)`)
 /// ```
 pub const IMAGE: &str = "mwasm_image";
 /// Where execution starts in every host object.
 pub const ENTRY: &str = "_start";
-/// Prefix of registration functions.
-pub const INTERFACE_PREFIX: &str = "mwasm_iface_";
+/// Prefix of the symbols that register items; see [`crate::interfaces::Interface::symbol`].
+pub const ITEM_PREFIX: &str = "mwasm:";
 /// Opens the machine's source of randomness: the one port that costs a driver and that not every app needs.
 pub const PORT_ENTROPY: &str = "mwasm_port_entropy";
 /// Section of the image table and of the plan.
 pub const SECTION_PLAN: &str = ".rodata.mwasm_plan";
 /// Section of the precompiled app; page-aligned, so that its code can be made executable where it lies.
 pub const SECTION_APP: &str = ".rodata.mwasm_app";
+/// Section of the names of interfaces.
+pub const SECTION_NAMES: &str = ".rodata.mwasm_names";

@@ -106,7 +106,10 @@ impl Image {
     /// Boots q35 by hand, with the two devices that carry an exit code out.
     fn run_q35(&self, input: &[u8]) -> Result<Ran> {
         let code = self.directory.path().join("code");
-        let mut ran = run(q35().args(["-chardev", &format!("file,id=code,path={}", code.display())]).arg("-kernel").arg(&self.path), input)?;
+        let mut ran = run(
+            q35().args(["-chardev", &format!("file,id=code,path={}", code.display())]).arg("-kernel").arg(&self.path),
+            input,
+        )?;
         ran.code = Some(exit_code(&code, ran.code)?);
         Ok(ran)
     }
@@ -132,14 +135,28 @@ pub fn q35() -> Command {
     let mut command = Command::new("qemu-system-x86_64");
     command.args(["-M", "q35", "-cpu", "max", "-m", MEMORY, "-nodefaults", "-no-reboot", "-display", "none"]);
     command.args(["-serial", "stdio", "-monitor", "none"]);
-    command.args(["-device", "isa-debugcon,iobase=0x501,chardev=code", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+    command.args([
+        "-device",
+        "isa-debugcon,iobase=0x501,chardev=code",
+        "-device",
+        "isa-debug-exit,iobase=0xf4,iosize=4",
+    ]);
     command
 }
 
 /// QEMU's virt with a version of the interrupt controller.
 pub fn virt(gic_version: &str) -> Command {
     let mut command = Command::new("qemu-system-aarch64");
-    command.args(["-M", &format!("virt,gic-version={gic_version}"), "-cpu", "max", "-m", MEMORY, "-nodefaults", "-no-reboot"]);
+    command.args([
+        "-M",
+        &format!("virt,gic-version={gic_version}"),
+        "-cpu",
+        "max",
+        "-m",
+        MEMORY,
+        "-nodefaults",
+        "-no-reboot",
+    ]);
     command.args(["-display", "none", "-serial", "stdio", "-monitor", "none", "-semihosting"]);
     command.args(["-append", "mwasm.semihosting"]);
     command
@@ -171,7 +188,13 @@ pub fn check(case: &Case, machine: Machine, ran: &Ran) -> Result<()> {
         show(&ran.stdout),
         ran.errors()
     );
-    ensure!(ran.stderr == stderr, "{}: wanted on standard error {:?}, found {:?}", place(), show(&stderr), ran.errors());
+    ensure!(
+        ran.stderr == stderr,
+        "{}: wanted on standard error {:?}, found {:?}",
+        place(),
+        show(&stderr),
+        ran.errors()
+    );
     ensure!(ran.code == Some(case.code), "{}: wanted the exit code {}, found {:?}", place(), case.code, ran.code);
     Ok(())
 }

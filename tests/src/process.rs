@@ -53,7 +53,8 @@ impl Running {
     pub fn start(command: &mut Command, input: &[u8]) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
-        let (Some(stdout), Some(stderr), Some(mut stdin)) = (child.stdout.take(), child.stderr.take(), child.stdin.take())
+        let (Some(stdout), Some(stderr), Some(mut stdin)) =
+            (child.stdout.take(), child.stderr.take(), child.stdin.take())
         else {
             bail!("a pipe of {command:?} is missing");
         };

@@ -41,7 +41,8 @@ pub fn compile(app: &App, arch: Arch, report: &mut Report) -> Result<Native> {
     let mut config = engine::config(arch, concurrency)?;
     config.debug_symbols(true);
     let compiler = Engine::new(&config).map_err(engine::error)?;
-    let symbolic = compiler.precompile_component(&app.component).map_err(engine::error).context("cannot compile the app")?;
+    let symbolic =
+        compiler.precompile_component(&app.component).map_err(engine::error).context("cannot compile the app")?;
     let functions = functions(&symbolic)?;
     let cwasm = slim::slim(&symbolic, arch, concurrency)?;
     let kind = if concurrency { "uses the component model's async" } else { "uses no async" };

@@ -139,7 +139,10 @@ mod tests {
             let slim = slim(&symbolic, arch, concurrency).unwrap();
             let list = |cwasm: &[u8]| -> Vec<_> {
                 let sections = kept(cwasm).unwrap();
-                sections.into_iter().map(|section| (section.name.to_owned(), section.flags, section.data.to_vec())).collect()
+                sections
+                    .into_iter()
+                    .map(|section| (section.name.to_owned(), section.flags, section.data.to_vec()))
+                    .collect()
             };
             assert_eq!(list(&slim), list(&plain), "{arch} {concurrency}");
             assert!(slim.len() <= plain.len());

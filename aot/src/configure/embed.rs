@@ -37,7 +37,9 @@ pub fn read(guest: &str, directory: &Path) -> Result<Tree> {
     let bytes = tree.bytes();
     if bytes > MAX_PLAN_BYTES {
         let message = format!("cannot embed '{}': it holds {bytes} bytes", directory.display());
-        return Err(Problem::new(message).help(format!("an image holds at most {MAX_PLAN_BYTES} bytes of files")).into());
+        return Err(Problem::new(message)
+            .help(format!("an image holds at most {MAX_PLAN_BYTES} bytes of files"))
+            .into());
     }
     let checked = mwasm_plan::check_tree(&tree.dir()).map_err(|error| error.to_string());
     checked.map_err(|why| Problem::new(format!("cannot embed '{}': {why}", directory.display())))?;

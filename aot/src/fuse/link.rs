@@ -40,8 +40,25 @@ pub fn link(job: Job<'_>) -> Result<Vec<u8>> {
     let script = format!("SECTIONS {{ . = {:#x}; }}\n", job.base);
     let memory = InMemory::with([(APP, job.app), (HOST, job.host), (SCRIPT, script.into_bytes())]);
     let arguments = [
-        "wild", "-m", emulation, "-static", "-no-pie", "--gc-sections", "--build-id=none", "-z", "noexecstack", "-z",
-        "max-page-size=4096", "-T", SCRIPT, "-e", job.entry, APP, HOST, "-o", OUT,
+        "wild",
+        "-m",
+        emulation,
+        "-static",
+        "-no-pie",
+        "--gc-sections",
+        "--build-id=none",
+        "-z",
+        "noexecstack",
+        "-z",
+        "max-page-size=4096",
+        "-T",
+        SCRIPT,
+        "-e",
+        job.entry,
+        APP,
+        HOST,
+        "-o",
+        OUT,
     ];
     let run = || -> libwild::error::Result<()> {
         let mut args = libwild::Args::new(|| arguments.iter())?;

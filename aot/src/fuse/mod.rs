@@ -17,13 +17,15 @@ mod table;
 pub use hosts::{has as has_host, name as host_name};
 
 use crate::compile::Native;
+use crate::imports::Needed;
+use crate::problem::Problem;
 use crate::report::{Part, Report, Stage};
 use crate::target::{Arch, Target};
 use anyhow::{Context, Result};
 use map::Node;
-use mwasm_plan::interfaces::Interface;
 use mwasm_plan::{Plan, symbols as names};
 use object::{Object, ObjectSection, ObjectSymbol};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// A file that runs.
@@ -51,27 +53,40 @@ const fn base(target: Target) -> u64 {
 
 /// Fuses an app with the host of a target.
 pub fn fuse(
-    native: &Native, plan: &Plan<'_>, interfaces: &[&Interface], target: Target, arch: Arch, report: &mut Report,
+    native: &Native,
+    plan: &Plan<'_>,
+    needed: &[Needed],
+    target: Target,
+    arch: Arch,
+    report: &mut Report,
 ) -> Result<Image> {
     let host = hosts::name(target, arch, native.concurrency);
     let object = hosts::find(&host)?;
-    let mut image = fuse_with(object, native, plan, interfaces, target, arch)?;
+    let mut image = fuse_with(object, native, plan, needed, target, arch)?;
     image.host = host;
-    let count = interfaces.len();
-    let note = format!("host {}: {count} interface{}", image.host, if count == 1 { "" } else { "s" });
+    let functions: usize = needed.iter().map(|needed| needed.functions.len()).sum();
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let (count, host) = (needed.len(), &image.host);
+    let note = format!("host {host}: {functions} function{} of {count} interface{}", plural(functions), plural(count));
     report.stage(Stage::new("fuse", native.cwasm.len(), image.bytes.len()).note(note));
     Ok(image)
 }
 
 fn fuse_with(
-    host: Vec<u8>, native: &Native, plan: &Plan<'_>, interfaces: &[&Interface], target: Target, arch: Arch,
+    host: Vec<u8>,
+    native: &Native,
+    plan: &Plan<'_>,
+    needed: &[Needed],
+    target: Target,
+    arch: Arch,
 ) -> Result<Image> {
-    let encoded = mwasm_plan::encode(plan).ok().context("the plan, with all embedded files, is too large for an image")?;
-    let functions: Vec<String> = interfaces.iter().map(|interface| interface.symbol()).collect();
-    let mut ports: Vec<&str> = interfaces.iter().flat_map(|interface| interface.ports).copied().collect();
+    let encoded =
+        mwasm_plan::encode(plan).ok().context("the plan, with all embedded files, is too large for an image")?;
+    let items = items(&host, needed)?;
+    let mut ports: Vec<&str> = needed.iter().flat_map(|needed| needed.row.ports).copied().collect();
     ports.sort_unstable();
     ports.dedup();
-    let contents = table::Contents { app: &native.cwasm, plan: &encoded, interfaces: &functions, ports: &ports };
+    let contents = table::Contents { app: &native.cwasm, plan: &encoded, items: &items, ports: &ports };
     let app = table::write(arch, &contents)?;
     let linked = link::link(link::Job { arch, base: base(target), entry: names::ENTRY, host, app })?;
     let mut bytes = pack::pack(target, &linked)?;
@@ -81,12 +96,36 @@ fn fuse_with(
     Ok(Image { bytes, host: String::new(), memory_bytes: pack::memory_bytes(&linked)?, map })
 }
 
+/// The items of the table: all functions that the app calls, and the resources that are an interface's own.
+fn items(host: &[u8], needed: &[Needed]) -> Result<Vec<table::Item>> {
+    let file = object::File::parse(host).context("a damaged host object")?;
+    let defined = file.symbols().filter(|symbol| symbol.is_definition()).filter_map(|symbol| symbol.name().ok());
+    let served: BTreeSet<&str> = defined.filter(|name| name.starts_with(names::ITEM_PREFIX)).collect();
+    let mut items = Vec::new();
+    for Needed { row, functions, resources } in needed {
+        let item = |name: &String| table::Item { interface: row.linker_name(), symbol: row.symbol(name) };
+        for function in functions {
+            if !served.contains(row.symbol(function).as_str()) {
+                let message =
+                    format!("the app calls '{function}' of '{}', which this host does not serve", row.linker_name());
+                return Err(Problem::new(message)
+                    .help("build the app against an older patch version of the interface")
+                    .into());
+            }
+        }
+        let own = resources.iter().filter(|resource| served.contains(row.symbol(resource).as_str()));
+        items.extend(own.chain(functions).map(item));
+    }
+    Ok(items)
+}
+
 /// The size map of a packed image of `packed` bytes.
 fn tree(linked: &[u8], packed: usize, native: &Native, plan: &Plan<'_>, plan_bytes: usize) -> Result<Node> {
     let [app, table] = ranges(linked, native.cwasm.len() as u64, plan_bytes as u64)?;
     let mut others = [app, table];
     others.sort_by_key(|range| range.start);
-    let contents = |dir: &mwasm_plan::Dir<'_>| dir.files.iter().filter_map(|file| file.content).map(|c| c.len() as u64).sum();
+    let contents =
+        |dir: &mwasm_plan::Dir<'_>| dir.files.iter().filter_map(|file| file.content).map(|c| c.len() as u64).sum();
     let files = Node::sum("embedded files", plan.dirs.iter().map(|dir| Node::leaf(dir.guest, contents(dir))));
     let plan = Node::leaf("plan", (plan_bytes as u64).saturating_sub(files.bytes));
     let parts = [symbols::host(linked, &others)?, map::app(native), files, plan];

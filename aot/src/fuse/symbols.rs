@@ -75,7 +75,7 @@ fn without(range: Range<u64>, holes: &[Range<u64>]) -> Vec<Range<u64>> {
 
 /// The crate and the module of a symbol: `wasmtime::runtime::vm::f` gives `wasmtime`, `runtime`.
 fn path(symbol: &str) -> Vec<String> {
-    if symbol.starts_with(mwasm_plan::symbols::INTERFACE_PREFIX) {
+    if symbol.starts_with(mwasm_plan::symbols::ITEM_PREFIX) {
         return vec!["mwasm_host_core".to_owned(), "interfaces".to_owned()];
     }
     let Ok(demangled) = rustc_demangle::try_demangle(symbol) else {
@@ -86,7 +86,8 @@ fn path(symbol: &str) -> Vec<String> {
     let name = name.trim_start_matches(['<', '&', '(', '[', '*']);
     let name = ["mut ", "dyn ", "const "].iter().fold(name, |name, word| name.strip_prefix(word).unwrap_or(name));
     let end = name.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':' | '{' | '}' | '#')));
-    let segments: Vec<&str> = name.split_at(end.unwrap_or(name.len())).0.split("::").filter(|s| !s.is_empty()).collect();
+    let segments: Vec<&str> =
+        name.split_at(end.unwrap_or(name.len())).0.split("::").filter(|s| !s.is_empty()).collect();
     match segments.as_slice() {
         [] => vec!["core".to_owned()],
         [name, module, _, ..] => vec![(*name).to_owned(), (*module).to_owned()],
@@ -103,9 +104,12 @@ mod tests {
         for (symbol, wanted) in [
             ("_ZN4core3fmt5write17h0123456789abcdefE", "core/fmt"),
             ("_ZN8wasmtime7runtime2vm4trap17h0123456789abcdefE", "wasmtime/runtime"),
-            ("_ZN60_$LT$alloc..string..String$u20$as$u20$core..fmt..Display$GT$3fmt17h0123456789abcdefE", "alloc/string"),
+            (
+                "_ZN60_$LT$alloc..string..String$u20$as$u20$core..fmt..Display$GT$3fmt17h0123456789abcdefE",
+                "alloc/string",
+            ),
             ("memcpy", "assembly and C"),
-            ("mwasm_iface_cli_exit_0_2", "mwasm_host_core/interfaces"),
+            ("mwasm:wasi:cli/exit/0.2#exit", "mwasm_host_core/interfaces"),
             ("_RNvNtCs1234_7mycrate3foo3bar", "mycrate/foo"),
         ] {
             assert_eq!(path(symbol).join("/"), wanted, "{symbol}");

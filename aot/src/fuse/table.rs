@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   .rodata.mwasm_app    the precompiled app, page-aligned
-//!   .rodata.mwasm_plan   mwasm_image, the table's eight words | interfaces, ports: addresses of functions | the plan
+//!   .rodata.mwasm_plan   mwasm_image, the table's eight words | items: name and function | ports: functions | the plan
+//!   .rodata.mwasm_names  names of interfaces
 //! ```
 //!
 //! The table is the only reference to registration functions and port openers, so the linker drops those that are not in it. See
@@ -15,6 +16,7 @@ use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSecti
 use object::{
     Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope, elf,
 };
+use std::collections::BTreeMap;
 
 /// Alignment of the app, in bytes: that of a page, so that its code can be made executable where it lies.
 pub const PAGE_BYTES: u64 = 4096;
@@ -28,11 +30,23 @@ pub struct Contents<'a> {
     pub app: &'a [u8],
     /// The encoded plan.
     pub plan: &'a [u8],
-    /// Registration functions.
-    pub interfaces: &'a [String],
+    /// Items, those of an interface together.
+    pub items: &'a [Item],
     /// Port openers.
     pub ports: &'a [&'a str],
 }
+
+/// A function or resource that the host registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The interface's name for the linker of components.
+    pub interface: String,
+    /// The symbol of the function that registers the item.
+    pub symbol: String,
+}
+
+/// Words of an item in the table: address and length of the interface's name, the function.
+const ITEM_WORDS: u64 = 3;
 
 /// Writes the object.
 pub fn write(arch: Arch, contents: &Contents<'_>) -> Result<Vec<u8>> {
@@ -48,13 +62,19 @@ pub fn write(arch: Arch, contents: &Contents<'_>) -> Result<Vec<u8>> {
     let app_at = object.append_section_data(app, contents.app, PAGE_BYTES);
     let plan = section(&mut object, symbols::SECTION_PLAN);
 
-    let interfaces_at = TABLE_WORDS * WORD_BYTES;
-    let ports_at = interfaces_at + contents.interfaces.len() as u64 * WORD_BYTES;
+    let names = section(&mut object, symbols::SECTION_NAMES);
+    let mut interfaces: Vec<&str> = contents.items.iter().map(|item| item.interface.as_str()).collect();
+    interfaces.dedup();
+    let places: BTreeMap<&str, u64> =
+        interfaces.iter().map(|name| (*name, object.append_section_data(names, name.as_bytes(), 1))).collect();
+    let items_at = TABLE_WORDS * WORD_BYTES;
+    let item_count = contents.items.len() as u64;
+    let ports_at = items_at + item_count * ITEM_WORDS * WORD_BYTES;
     let plan_at = ports_at + contents.ports.len() as u64 * WORD_BYTES;
     let app_bytes = contents.app.len() as u64;
     let plan_bytes = contents.plan.len() as u64;
-    let counts = [contents.interfaces.len() as u64, contents.ports.len() as u64];
-    let mut words = vec![0, app_bytes, 0, plan_bytes, 0, counts[0], 0, counts[1]];
+    let mut words = vec![0, app_bytes, 0, plan_bytes, 0, item_count, 0, contents.ports.len() as u64];
+    words.extend(contents.items.iter().flat_map(|item| [0, item.interface.len() as u64, 0]));
     words.resize((plan_at / WORD_BYTES) as usize, 0);
     let words: Vec<u8> = words.iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
     object.append_section_data(plan, &words, WORD_BYTES);
@@ -63,15 +83,20 @@ pub fn write(arch: Arch, contents: &Contents<'_>) -> Result<Vec<u8>> {
     let size = TABLE_WORDS * WORD_BYTES;
     add_symbol(&mut object, symbols::IMAGE, SymbolSection::Section(plan), size, SymbolKind::Data);
     let mut words = Words { object: &mut object, section: plan, absolute };
-    let [app, here] = [words.start_of(app), words.start_of(plan)];
+    let [app, here, names] = [words.start_of(app), words.start_of(plan), words.start_of(names)];
     words.point(0, app, app_at)?;
-    for (word, at) in [(2, plan_at), (4, interfaces_at), (6, ports_at)] {
+    for (word, at) in [(2, plan_at), (4, items_at), (6, ports_at)] {
         words.point(word, here, at)?;
     }
-    let functions = contents.interfaces.iter().map(String::as_str).chain(contents.ports.iter().copied());
-    for (index, function) in functions.enumerate() {
-        let symbol = add_symbol(words.object, function, SymbolSection::Undefined, 0, SymbolKind::Text);
-        words.point(TABLE_WORDS + index as u64, symbol, 0)?;
+    let mut word = TABLE_WORDS;
+    for item in contents.items {
+        words.point(word, names, places.get(item.interface.as_str()).copied().unwrap_or_default())?;
+        words.point_to_function(word + 2, &item.symbol)?;
+        word += ITEM_WORDS;
+    }
+    for port in contents.ports {
+        words.point_to_function(word, port)?;
+        word += 1;
     }
     Ok(object.write()?)
 }
@@ -92,6 +117,11 @@ impl Words<'_, '_> {
         let flags = RelocationFlags::Elf { r_type: self.absolute };
         let relocation = Relocation { offset: word * WORD_BYTES, symbol, addend: addend as i64, flags };
         Ok(self.object.add_relocation(self.section, relocation)?)
+    }
+
+    fn point_to_function(&mut self, word: u64, name: &str) -> Result<()> {
+        let symbol = add_symbol(self.object, name, SymbolSection::Undefined, 0, SymbolKind::Text);
+        self.point(word, symbol, 0)
     }
 }
 
@@ -117,8 +147,9 @@ mod tests {
     fn the_table_names_what_the_linker_must_find() {
         let plan = mwasm_plan::encode(&mwasm_plan::Plan::default()).unwrap();
         for arch in Arch::ALL {
-            let interfaces = ["mwasm_iface_a".to_owned(), "mwasm_iface_b".to_owned()];
-            let contents = Contents { app: b"app", plan: &plan, interfaces: &interfaces, ports: &["mwasm_port_c"] };
+            let item = |interface: &str, symbol: &str| Item { interface: interface.into(), symbol: symbol.into() };
+            let items = [item("a:a/a", "mwasm:a"), item("a:a/a", "mwasm:b"), item("b:b/b", "mwasm:c")];
+            let contents = Contents { app: b"app", plan: &plan, items: &items, ports: &["mwasm_port_c"] };
             let bytes = write(arch, &contents).unwrap();
             let file = object::File::parse(&*bytes).unwrap();
             let undefined: Vec<_> = file
@@ -126,14 +157,15 @@ mod tests {
                 .filter(|symbol| symbol.is_undefined() && !symbol.name_bytes().unwrap().is_empty())
                 .map(|symbol| symbol.name().unwrap().to_owned())
                 .collect();
-            assert_eq!(undefined, ["mwasm_iface_a", "mwasm_iface_b", "mwasm_port_c"]);
+            assert_eq!(undefined, ["mwasm:a", "mwasm:b", "mwasm:c", "mwasm_port_c"]);
             let section = file.section_by_name(symbols::SECTION_PLAN).unwrap();
             let data = section.data().unwrap();
             assert_eq!(data[8..16], 3u64.to_le_bytes(), "length of the app");
-            assert_eq!(data[40..48], 2u64.to_le_bytes(), "number of interfaces");
+            assert_eq!(data[40..48], 3u64.to_le_bytes(), "number of items");
             assert_eq!(data[56..64], 1u64.to_le_bytes(), "number of ports");
             assert_eq!(mwasm_plan::find(data).unwrap(), plan);
-            assert_eq!(section.relocations().count(), 4 + 3);
+            assert_eq!(section.relocations().count(), 4 + 2 * 3 + 1);
+            assert_eq!(file.section_by_name(symbols::SECTION_NAMES).unwrap().data().unwrap(), b"a:a/ab:b/b");
         }
     }
 }

@@ -1,9 +1,11 @@
 use super::*;
 use crate::app::App;
 use object::write::{Object as NewObject, Relocation, StandardSection, Symbol, SymbolSection};
-use object::{Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope, elf};
+use object::{
+    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope, elf,
+};
 
-/// A host of a few sections: `_start` reads the image table; two interfaces, of which an image takes one; a PVH note.
+/// A host of a few sections: `_start` reads the image table; two functions, of which an image takes one; a PVH note.
 fn host(arch: Arch) -> Vec<u8> {
     let (architecture, absolute) = match arch {
         Arch::X86_64 => (Architecture::X86_64, elf::R_X86_64_64),
@@ -26,8 +28,8 @@ fn host(arch: Arch) -> Vec<u8> {
         (section, object.add_symbol(symbol))
     };
     let (start, _) = function("_start", 1);
-    function("mwasm_iface_cli_exit_0_2", 2);
-    function("mwasm_iface_io_poll_0_2", 3);
+    function("mwasm:wasi:cli/exit/0.2#exit", 2);
+    function("mwasm:wasi:cli/exit/0.2#exit-with-code", 3);
     let image = object.add_symbol(Symbol {
         name: names::IMAGE.as_bytes().to_vec(),
         value: 0,
@@ -44,7 +46,11 @@ fn host(arch: Arch) -> Vec<u8> {
     object.append_section_bss(bss, 0x3000, 16);
     let note = object.add_section(vec![], b".note.pvh".to_vec(), SectionKind::Note);
     object.section_mut(note).flags = object::SectionFlags::Elf { sh_flags: u64::from(elf::SHF_ALLOC) };
-    object.append_section_data(note, &[4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, b'X', b'e', b'n', 0, 0, 0, 16, 0, 0, 0, 0, 0], 4);
+    object.append_section_data(
+        note,
+        &[4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, b'X', b'e', b'n', 0, 0, 0, 16, 0, 0, 0, 0, 0],
+        4,
+    );
     object.write().unwrap()
 }
 
@@ -57,10 +63,14 @@ fn native(arch: Arch) -> Native {
     crate::compile::compile(&app, arch, &mut Report::new(Target::Desktop, arch)).unwrap()
 }
 
+fn needed(interface: &str, function: &str) -> Needed {
+    let row = mwasm_plan::interfaces::find(interface).unwrap();
+    Needed { row, functions: BTreeSet::from([function.to_owned()]), resources: BTreeSet::new() }
+}
+
 fn fused(target: Target, arch: Arch) -> Image {
     let plan = Plan { name: "app", ..Plan::default() };
-    let exit = mwasm_plan::interfaces::find("wasi:cli/exit@0.2.6").unwrap();
-    fuse_with(host(arch), &native(arch), &plan, &[exit], target, arch).unwrap()
+    fuse_with(host(arch), &native(arch), &plan, &[needed("wasi:cli/exit@0.2.6", "exit")], target, arch).unwrap()
 }
 
 const ALL: [(Target, Arch); 4] = [
@@ -75,8 +85,8 @@ fn an_image_has_what_it_needs_and_no_more() {
     for (target, arch) in ALL {
         let image = fused(target, arch);
         let has = |fill: u8| image.bytes.windows(24).any(|bytes| bytes == [fill; 24]);
-        assert!(has(1) && has(2), "{target}: entry and the interface that is imported");
-        assert!(!has(3), "{target}: an interface that is not imported");
+        assert!(has(1) && has(2), "{target}: entry and the function that is called");
+        assert!(!has(3), "{target}: a function that is not called");
         let plan = Plan::decode(mwasm_plan::find(&image.bytes).unwrap()).unwrap();
         assert_eq!(plan.name, "app");
     }
@@ -92,7 +102,10 @@ fn elf_images_are_minimal_executables() {
         let kinds: Vec<u32> = program_headers(&image.bytes).into_iter().map(|(kind, _)| kind).collect();
         assert_eq!(kinds[0], elf::PT_PHDR, "hosts of bare machines look for it there");
         assert!(target == Target::Desktop || kinds.contains(&elf::PT_NOTE), "{target} {kinds:?}");
-        assert!(program_headers(&image.bytes).iter().all(|(kind, flags)| *kind != elf::PT_LOAD || flags & 3 != 3), "W^X");
+        assert!(
+            program_headers(&image.bytes).iter().all(|(kind, flags)| *kind != elf::PT_LOAD || flags & 3 != 3),
+            "W^X"
+        );
     }
 }
 
@@ -138,10 +151,10 @@ fn the_size_map_counts_every_byte_once() {
 }
 
 #[test]
-fn an_interface_that_the_host_lacks_fails_the_link() {
+fn a_function_that_the_host_lacks_is_named() {
     let plan = Plan { name: "app", ..Plan::default() };
-    let stdout = mwasm_plan::interfaces::find("wasi:cli/stdout@0.2.6").unwrap();
     let arch = Arch::X86_64;
-    let error = fuse_with(host(arch), &native(arch), &plan, &[stdout], Target::Desktop, arch).unwrap_err();
-    assert!(format!("{error:#}").contains("mwasm_iface_cli_stdout_0_2"), "{error:#}");
+    let later = [needed("wasi:cli/exit@0.2.6", "exit-at-dawn")];
+    let error = fuse_with(host(arch), &native(arch), &plan, &later, Target::Desktop, arch).unwrap_err();
+    assert!(error.to_string().contains("'exit-at-dawn' of 'wasi:cli/exit@0.2.0'"), "{error:#}");
 }

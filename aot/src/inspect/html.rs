@@ -35,8 +35,14 @@ fn write_page(inspection: &Inspection, out: &mut String) -> fmt::Result {
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
         kind = inspection.kind
     )?;
-    let place = inspection.image.as_ref().map_or_else(String::new, |image| format!(" for {} on {}", image.target, image.arch));
-    writeln!(out, "<header><h1>{name}</h1><p>{}{place}, {}</p></header>", inspection.kind, size(inspection.bytes as u64))?;
+    let place =
+        inspection.image.as_ref().map_or_else(String::new, |image| format!(" for {} on {}", image.target, image.arch));
+    writeln!(
+        out,
+        "<header><h1>{name}</h1><p>{}{place}, {}</p></header>",
+        inspection.kind,
+        size(inspection.bytes as u64)
+    )?;
     if let Some(sizes) = &inspection.sizes {
         write_map(sizes, out)?;
     }
@@ -102,7 +108,13 @@ fn write_tile(tile: &Tile<'_>, colour: usize, out: &mut String) -> fmt::Result {
         let room = ((rect.w - 8.0) / LETTER) as usize;
         let label = shorten(&tile.node.name, room);
         let class = if tile.open { "open" } else { "" };
-        write!(out, "<text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>", rect.x + 4.0, rect.y + 13.0, Text(&label))?;
+        write!(
+            out,
+            "<text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            rect.x + 4.0,
+            rect.y + 13.0,
+            Text(&label)
+        )?;
     }
     out.push_str("</g>\n");
     Ok(())

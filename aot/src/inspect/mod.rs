@@ -157,7 +157,8 @@ fn image(file: String, bytes: usize, found: Found<'_>) -> Inspection {
 
 fn decided(plan: &Plan<'_>, target: Target, arch: Arch) -> Decided {
     let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
-    let pairs = |list: &[(&str, &str)]| list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let pairs =
+        |list: &[(&str, &str)]| list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     Decided {
         target,
         arch,

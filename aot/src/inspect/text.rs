@@ -58,7 +58,8 @@ fn draw_decided(image: &Decided, out: &mut String) -> fmt::Result {
     for dir in &image.embedded {
         row(out, "embedded", &format!("{}  {} files, {}", dir.guest, dir.files, size(dir.bytes as u64)))?;
     }
-    let heap = image.heap_bytes.map_or_else(|| "all that the machine has".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
+    let heap =
+        image.heap_bytes.map_or_else(|| "all that the machine has".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
     row(out, "memory", &format!("heap {heap}, stack {} KiB", image.stack_bytes >> 10))?;
     row(out, "listens on", &words(&image.policy.listen))?;
     row(out, "connects to", &words(&image.policy.connect))?;

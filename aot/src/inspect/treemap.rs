@@ -55,12 +55,7 @@ fn place<'a>(parent: &'a Node, rect: Rect, path: &[&'a str], tiles: &mut Vec<Til
         let open = !node.children.is_empty() && rect.w >= MIN_OPEN.0 && rect.h >= MIN_OPEN.1;
         tiles.push(Tile { node, path: path.to_vec(), rect, open });
         if open {
-            let inner = Rect {
-                x: rect.x + GAP,
-                y: rect.y + TITLE,
-                w: rect.w - 2.0 * GAP,
-                h: rect.h - TITLE - GAP,
-            };
+            let inner = Rect { x: rect.x + GAP, y: rect.y + TITLE, w: rect.w - 2.0 * GAP, h: rect.h - TITLE - GAP };
             let path: Vec<&str> = path.iter().copied().chain([node.name.as_str()]).collect();
             place(node, inner, &path, tiles);
         }

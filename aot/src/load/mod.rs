@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn every_truncation_is_an_error() {
-        let component = wat::parse_str(r#"(component (core module $m (func (export "f"))) (import "x" (func)))"#).unwrap();
+        let component =
+            wat::parse_str(r#"(component (core module $m (func (export "f"))) (import "x" (func)))"#).unwrap();
         assert!(load_bytes("f", "f".into(), &component).is_ok());
         for cut in 9..component.len() {
             // A cut between two sections leaves a smaller component that may well be valid.

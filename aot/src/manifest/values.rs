@@ -17,7 +17,9 @@ pub fn connect(grant: &str) -> Result<(), &'static str> {
     let (host, port) = peer.rsplit_once(':').ok_or(wanted)?;
     let host_is_fine = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
-        None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '*')),
+        None => {
+            !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '*'))
+        }
     };
     if is_protocol(protocol) && host_is_fine && is_port(port) { Ok(()) } else { Err(wanted) }
 }

@@ -106,8 +106,7 @@ impl Folder {
     /// The names in the folder, sorted.
     pub fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path()).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -138,7 +137,7 @@ pub fn text(output: &Output) -> String {
 /// Whether the tested `mwasm` carries the host objects; without, `mwasm aot` must say how to get them.
 pub fn has_hosts() -> bool {
     use mwasm_aot::target::Target;
-    Target::ALL.iter().all(|target| {
-        mwasm_aot::fuse::has_host(&mwasm_aot::fuse::host_name(*target, target.default_arch(), false))
-    })
+    Target::ALL
+        .iter()
+        .all(|target| mwasm_aot::fuse::has_host(&mwasm_aot::fuse::host_name(*target, target.default_arch(), false)))
 }

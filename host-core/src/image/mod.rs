@@ -8,7 +8,7 @@ mod stacks;
 
 use crate::engine;
 use crate::failure;
-use crate::Register;
+use crate::interface::Register;
 use crate::run::run as run_component;
 use crate::state::State;
 use alloc::format;
@@ -31,10 +31,26 @@ struct Image {
     app_bytes: usize,
     plan: *const u8,
     plan_bytes: usize,
-    interfaces: *const Register,
-    interface_count: usize,
+    items: *const Item,
+    item_count: usize,
     ports: *const OpenPort,
     port_count: usize,
+}
+
+/// A function or resource of an interface; those of an interface stand together.
+#[repr(C)]
+struct Item {
+    /// The interface's name for the linker.
+    interface: *const u8,
+    interface_bytes: usize,
+    register: Register,
+}
+
+impl Item {
+    fn interface(&self) -> &'static [u8] {
+        // SAFETY: the fuse stage wrote address and length of a constant text.
+        unsafe { core::slice::from_raw_parts(self.interface, self.interface_bytes) }
+    }
 }
 
 unsafe extern "Rust" {
@@ -93,9 +109,15 @@ fn run_plan(ports: &Ports, plan: &Plan<'static>) -> Result<Outcome> {
         Component::deserialize_raw(&engine, app)?
     };
     let mut linker = Linker::new(&engine);
-    // SAFETY: the fuse stage wrote the table: address and number of registration functions of this type.
-    for register in unsafe { core::slice::from_raw_parts(IMAGE.interfaces, IMAGE.interface_count) } {
-        register(&mut linker)?;
+    // SAFETY: the fuse stage wrote the table: address and number of items.
+    let items = unsafe { core::slice::from_raw_parts(IMAGE.items, IMAGE.item_count) };
+    for group in items.chunk_by(|one, next| one.interface() == next.interface()) {
+        let name = group.first().map(Item::interface).unwrap_or_default();
+        let mut instance = linker.instance(core::str::from_utf8(name)?)?;
+        group.iter().try_for_each(|item| (item.register)(&mut instance))?;
     }
-    Ok(run_component(&component, &linker, plan.entry, State::new(ports.clone(), plan), failure::describe))
+    let outcome = run_component(&component, &linker, plan.entry, State::new(ports.clone(), plan), failure::describe);
+    // The machine ends with the app: to free all this one by one would be work for nobody.
+    core::mem::forget((component, linker));
+    Ok(outcome)
 }

@@ -22,7 +22,10 @@ unsafe impl Sync for Stack {}
 unsafe impl StackCreator for Guarded {
     fn new_stack(&self, size: usize, _zeroed: bool) -> Result<Box<dyn StackMemory>> {
         let full = || Error::msg("no memory for a stack");
-        let bytes = size.checked_next_multiple_of(PAGE_BYTES).and_then(|bytes| bytes.checked_add(PAGE_BYTES)).ok_or_else(full)?;
+        let bytes = size
+            .checked_next_multiple_of(PAGE_BYTES)
+            .and_then(|bytes| bytes.checked_add(PAGE_BYTES))
+            .ok_or_else(full)?;
         let mut base = core::ptr::null_mut();
         // SAFETY: a fresh mapping; the host fills in the address.
         if unsafe { wasmtime_mmap_new(bytes, PROT_READ | PROT_WRITE, &mut base) } != 0 {

@@ -1,10 +1,8 @@
 //! `wasi:config/store`: the values that the manifest gave.
 
-use super::Context;
-use crate::state::State;
+use crate::interface::{interface, plain};
 use alloc::string::String;
-use wasmtime::Result;
-use wasmtime::component::{ComponentType, Lift, Linker, Lower};
+use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// `wasi:config/store.error`. Reading a constant cannot fail, so it is never made.
 #[derive(ComponentType, Lift, Lower)]
@@ -16,15 +14,13 @@ enum ConfigError {
     Io(String),
 }
 
-/// Registers `wasi:config/store@0.2.0-rc.1`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_config_store_0_2_0_rc_1(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:config/store@0.2.0-rc.1")?;
-    instance.func_wrap("get", |context: Context<'_>, (key,): (String,)| {
-        let value = context.data().config.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone());
-        Ok((Ok::<_, ConfigError>(value),))
-    })?;
-    instance.func_wrap("get-all", |context: Context<'_>, (): ()| {
-        Ok((Ok::<_, ConfigError>(context.data().config.clone()),))
-    })
+interface! {
+    /// `wasi:config/store@0.2.0-rc.1`.
+    STORE = "wasi:config/store", "0.2.0-rc.1", "wasi:config/store@0.2.0-rc.1" {
+        plain, "get", |context, (key,): (String,)| {
+            let value = context.data().config.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone());
+            Ok((Ok::<_, ConfigError>(value),))
+        };
+        plain, "get-all", |context, (): ()| Ok((Ok::<_, ConfigError>(context.data().config.clone()),));
+    }
 }

@@ -1,21 +1,21 @@
-//! `wasi:cli/exit`.
+//! `wasi:cli/exit`. Its functions do not return: their error unwinds the guest.
 
-use super::Context;
 use crate::failure::Exit;
-use crate::state::State;
-use wasmtime::component::{Linker, LinkerInstance};
+use crate::interface::{Context, interface, plain};
 use wasmtime::{Error, Result};
 
-/// Defines the two functions, which are the same at 0.2 and 0.3. They do not return: the error unwinds the guest.
-pub(crate) fn define(mut instance: LinkerInstance<'_, State>) -> Result<()> {
-    instance.func_wrap("exit", |_: Context<'_>, (status,): (Result<(), ()>,)| -> Result<()> {
-        Err(Error::new(Exit(u8::from(status.is_err()))))
-    })?;
-    instance.func_wrap("exit-with-code", |_: Context<'_>, (code,): (u8,)| -> Result<()> { Err(Error::new(Exit(code))) })
+pub(crate) fn exit(_: Context<'_>, (status,): (Result<(), ()>,)) -> Result<()> {
+    Err(Error::new(Exit(u8::from(status.is_err()))))
 }
 
-/// Registers `wasi:cli/exit@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_exit_0_2(linker: &mut Linker<State>) -> Result<()> {
-    define(linker.instance("wasi:cli/exit@0.2.0")?)
+pub(crate) fn exit_with_code(_: Context<'_>, (code,): (u8,)) -> Result<()> {
+    Err(Error::new(Exit(code)))
+}
+
+interface! {
+    /// `wasi:cli/exit@0.2`.
+    EXIT = "wasi:cli/exit", "0.2", "wasi:cli/exit@0.2.0" {
+        plain, "exit", exit;
+        plain, "exit-with-code", exit_with_code;
+    }
 }

@@ -2,13 +2,12 @@
 
 use super::io::{InputStream, IoError, OutputStream};
 use super::wall_clock::Datetime;
-use super::{Context, drop_resource};
 use crate::fs::{self, ErrorCode, Kind, NewTimes, Node, OpenOptions};
-use crate::state::State;
+use crate::interface::{Context, handle, interface, item, plain};
 use alloc::string::String;
 use mwasm_ports::WallTime;
 use wasmtime::Result;
-use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, WasmList, flags};
+use wasmtime::component::{ComponentType, Lift, Lower, Resource, WasmList, flags};
 
 /// The most bytes that one read returns.
 const MAX_READ_BYTES: u64 = 1 << 20;
@@ -225,45 +224,7 @@ fn with<T>(context: &Context<'_>, handle: &Handle, action: impl FnOnce(&Descript
     Ok((action(context.data().table.get(handle)?),))
 }
 
-/// Registers `wasi:filesystem/types@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_filesystem_types_0_2(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:filesystem/types@0.2.0")?;
-    let instance = &mut instance;
-    drop_resource::<Descriptor>(instance, "descriptor")?;
-    drop_resource::<DirectoryEntryStream>(instance, "directory-entry-stream")?;
-    register_streams(instance)?;
-    register_bytes(instance)?;
-    register_attributes(instance)?;
-    register_directory(instance)?;
-    register_names(instance)?;
-    instance.func_wrap("filesystem-error-code", |context: Context<'_>, (error,): (Resource<IoError>,)| {
-        Ok((match context.data().table.get(&error)? {
-            IoError::File(code) => Some(*code),
-            IoError::Console(_) => None,
-        },))
-    })
-}
-
-type Instance<'a, 'b> = &'a mut LinkerInstance<'b, State>;
-
-fn register_streams(instance: Instance<'_, '_>) -> Result<()> {
-    instance.func_wrap("[method]descriptor.read-via-stream", |mut context: Context<'_>, (handle, offset): (Handle, u64)| {
-        let file = context.data().table.get(&handle)?.readable().cloned();
-        Ok((match file {
-            Ok(file) => Ok(context.data_mut().table.push(InputStream::File { file, offset })?),
-            Err(error) => Err(error),
-        },))
-    })?;
-    instance.func_wrap("[method]descriptor.write-via-stream", |mut context: Context<'_>, (handle, offset): (Handle, u64)| {
-        output(&mut context, &handle, Some(offset))
-    })?;
-    instance.func_wrap("[method]descriptor.append-via-stream", |mut context: Context<'_>, (handle,): (Handle,)| {
-        output(&mut context, &handle, None)
-    })
-}
-
-fn output(context: &mut Context<'_>, handle: &Handle, offset: Option<u64>) -> Answer<Resource<OutputStream>> {
+fn output(mut context: Context<'_>, handle: &Handle, offset: Option<u64>) -> Answer<Resource<OutputStream>> {
     let file = context.data().table.get(handle)?.writable().cloned();
     Ok((match file {
         Ok(file) => Ok(context.data_mut().table.push(OutputStream::File { file, offset })?),
@@ -271,99 +232,11 @@ fn output(context: &mut Context<'_>, handle: &Handle, offset: Option<u64>) -> An
     },))
 }
 
-fn register_bytes(instance: Instance<'_, '_>) -> Result<()> {
-    instance.func_wrap("[method]descriptor.read", |context: Context<'_>, (handle, length, offset): (Handle, u64, u64)| {
-        with(&context, &handle, |descriptor| {
-            let mut bytes = alloc::vec![0; length.min(MAX_READ_BYTES) as usize];
-            let count = descriptor.readable()?.read_at(&mut bytes, offset)?;
-            bytes.truncate(count);
-            Ok((bytes, count == 0 && length > 0))
-        })
-    })?;
-    instance.func_wrap(
-        "[method]descriptor.write",
-        |context: Context<'_>, (handle, bytes, offset): (Handle, WasmList<u8>, u64)| {
-            with(&context, &handle, |descriptor| {
-                Ok(descriptor.writable()?.write_at(bytes.as_le_slice(&context), offset)? as u64)
-            })
-        },
-    )?;
-    instance.func_wrap("[method]descriptor.set-size", |context: Context<'_>, (handle, size): (Handle, u64)| {
-        with(&context, &handle, |descriptor| descriptor.writable()?.set_size(size))
-    })?;
-    for name in ["[method]descriptor.sync", "[method]descriptor.sync-data"] {
-        instance.func_wrap(name, |context: Context<'_>, (handle,): (Handle,)| {
-            with(&context, &handle, |descriptor| match &descriptor.node {
-                Node::Dir(dir) => dir.sync(),
-                Node::File(file) => file.sync(),
-            })
-        })?;
-    }
-    instance.func_wrap(
-        "[method]descriptor.advise",
-        |context: Context<'_>, (handle, _, _, _): (Handle, u64, u64, Advice)| {
-            with(&context, &handle, |descriptor| descriptor.node.file().map(drop))
-        },
-    )
-}
-
-fn register_attributes(instance: Instance<'_, '_>) -> Result<()> {
-    instance.func_wrap("[method]descriptor.get-flags", |context: Context<'_>, (handle,): (Handle,)| {
-        with(&context, &handle, |descriptor| Ok(descriptor.flags))
-    })?;
-    instance.func_wrap("[method]descriptor.get-type", |context: Context<'_>, (handle,): (Handle,)| {
-        with(&context, &handle, |descriptor| Ok(DescriptorType::from(descriptor.node.stat()?.kind)))
-    })?;
-    instance.func_wrap("[method]descriptor.stat", |context: Context<'_>, (handle,): (Handle,)| {
-        with(&context, &handle, |descriptor| Ok(DescriptorStat::from(descriptor.node.stat()?)))
-    })?;
-    instance.func_wrap(
-        "[method]descriptor.stat-at",
-        |context: Context<'_>, (handle, flags, path): (Handle, PathFlags, String)| {
-            with(&context, &handle, |descriptor| {
-                let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
-                Ok(DescriptorStat::from(descriptor.node.dir()?.stat_at(&path, follow)?))
-            })
-        },
-    )?;
-    instance.func_wrap(
-        "[method]descriptor.set-times",
-        |context: Context<'_>, (handle, accessed, modified): (Handle, NewTimestamp, NewTimestamp)| {
-            let times = new_times(&context, accessed, modified);
-            with(&context, &handle, |descriptor| match &descriptor.node {
-                Node::Dir(dir) => dir.set_times(None, false, times),
-                Node::File(file) => file.set_times(times),
-            })
-        },
-    )?;
-    instance.func_wrap(
-        "[method]descriptor.set-times-at",
-        |context: Context<'_>,
-         (handle, flags, path, accessed, modified): (Handle, PathFlags, String, NewTimestamp, NewTimestamp)| {
-            let times = new_times(&context, accessed, modified);
-            let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
-            with(&context, &handle, |descriptor| descriptor.node.dir()?.set_times(Some(&path), follow, times))
-        },
-    )?;
-    instance.func_wrap(
-        "[method]descriptor.is-same-object",
-        |context: Context<'_>, (one, other): (Handle, Handle)| {
-            let table = &context.data().table;
-            Ok((table.get(&one)?.node.identity() == table.get(&other)?.node.identity(),))
-        },
-    )?;
-    instance.func_wrap("[method]descriptor.metadata-hash", |context: Context<'_>, (handle,): (Handle,)| {
-        with(&context, &handle, |descriptor| Ok(MetadataHash::from(descriptor.node.identity())))
-    })?;
-    instance.func_wrap(
-        "[method]descriptor.metadata-hash-at",
-        |context: Context<'_>, (handle, flags, path): (Handle, PathFlags, String)| {
-            with(&context, &handle, |descriptor| {
-                let options = OpenOptions { follow: flags.contains(PathFlags::SYMLINK_FOLLOW), ..OpenOptions::default() };
-                Ok(MetadataHash::from(descriptor.node.dir()?.open_at(&path, options)?.identity()))
-            })
-        },
-    )
+fn sync(context: Context<'_>, (handle,): (Handle,)) -> Answer<()> {
+    with(&context, &handle, |descriptor| match &descriptor.node {
+        Node::Dir(dir) => dir.sync(),
+        Node::File(file) => file.sync(),
+    })
 }
 
 fn new_times(context: &Context<'_>, accessed: NewTimestamp, modified: NewTimestamp) -> NewTimes {
@@ -371,67 +244,141 @@ fn new_times(context: &Context<'_>, accessed: NewTimestamp, modified: NewTimesta
     NewTimes { accessed: accessed.resolve(now), modified: modified.resolve(now) }
 }
 
-fn register_directory(instance: Instance<'_, '_>) -> Result<()> {
-    instance.func_wrap("[method]descriptor.read-directory", |mut context: Context<'_>, (handle,): (Handle,)| {
-        let entries = context.data().table.get(&handle)?.node.dir().and_then(|dir| dir.entries());
-        Ok((match entries {
-            Ok(entries) => Ok(context.data_mut().table.push(DirectoryEntryStream(entries.into_iter()))?),
-            Err(error) => Err(error),
-        },))
-    })?;
-    instance.func_wrap(
-        "[method]directory-entry-stream.read-directory-entry",
-        |mut context: Context<'_>, (stream,): (Resource<DirectoryEntryStream>,)| {
-            let entry = context.data_mut().table.get_mut(&stream)?.0.next();
-            let entry = entry.map(|entry| DirectoryEntry { kind: entry.kind.into(), name: entry.name });
-            Ok((fs::Result::<_>::Ok(entry),))
-        },
-    )?;
-    instance.func_wrap(
-        "[method]descriptor.open-at",
-        |mut context: Context<'_>,
-         (handle, path_flags, path, open_flags, flags): (Handle, PathFlags, String, OpenFlags, DescriptorFlags)| {
-            let options = open_options(path_flags, open_flags, flags);
-            let opened = context.data().table.get(&handle)?.node.dir().and_then(|dir| dir.open_at(&path, options));
-            Ok((match opened {
-                Ok(node) => Ok(context.data_mut().table.push(Descriptor { node, flags })?),
+interface! {
+    /// `wasi:filesystem/types@0.2`.
+    TYPES = "wasi:filesystem/types", "0.2", "wasi:filesystem/types@0.2.0" {
+        item, "descriptor", handle::<Descriptor>;
+        item, "directory-entry-stream", handle::<DirectoryEntryStream>;
+        plain, "filesystem-error-code", |context, (error,): (Resource<IoError>,)| {
+            Ok((match context.data().table.get(&error)? {
+                IoError::File(code) => Some(*code),
+                IoError::Console(_) => None,
+            },))
+        };
+        // Streams.
+        plain, "[method]descriptor.read-via-stream", |mut context, (handle, offset): (Handle, u64)| {
+            let file = context.data().table.get(&handle)?.readable().cloned();
+            Ok((match file {
+                Ok(file) => Ok(context.data_mut().table.push(InputStream::File { file, offset })?),
                 Err(error) => Err(error),
             },))
-        },
-    )
-}
-
-fn register_names(instance: Instance<'_, '_>) -> Result<()> {
-    instance.func_wrap("[method]descriptor.create-directory-at", |context: Context<'_>, (handle, path): (Handle, String)| {
-        with(&context, &handle, |descriptor| descriptor.node.dir()?.create_dir_at(&path))
-    })?;
-    instance.func_wrap("[method]descriptor.remove-directory-at", |context: Context<'_>, (handle, path): (Handle, String)| {
-        with(&context, &handle, |descriptor| descriptor.node.dir()?.remove_dir_at(&path))
-    })?;
-    instance.func_wrap("[method]descriptor.unlink-file-at", |context: Context<'_>, (handle, path): (Handle, String)| {
-        with(&context, &handle, |descriptor| descriptor.node.dir()?.unlink_at(&path))
-    })?;
-    instance.func_wrap("[method]descriptor.readlink-at", |context: Context<'_>, (handle, path): (Handle, String)| {
-        with(&context, &handle, |descriptor| descriptor.node.dir()?.readlink_at(&path))
-    })?;
-    instance.func_wrap(
-        "[method]descriptor.symlink-at",
-        |context: Context<'_>, (handle, target, path): (Handle, String, String)| {
+        };
+        plain, "[method]descriptor.write-via-stream", |context, (handle, offset): (Handle, u64)| {
+            output(context, &handle, Some(offset))
+        };
+        plain, "[method]descriptor.append-via-stream", |context, (handle,): (Handle,)| output(context, &handle, None);
+        // Bytes.
+        plain, "[method]descriptor.read", |context, (handle, length, offset): (Handle, u64, u64)| {
+            with(&context, &handle, |descriptor| {
+                let mut bytes = alloc::vec![0; length.min(MAX_READ_BYTES) as usize];
+                let count = descriptor.readable()?.read_at(&mut bytes, offset)?;
+                bytes.truncate(count);
+                Ok((bytes, count == 0 && length > 0))
+            })
+        };
+        plain, "[method]descriptor.write", |context, (handle, bytes, offset): (Handle, WasmList<u8>, u64)| {
+            with(&context, &handle, |descriptor| {
+                Ok(descriptor.writable()?.write_at(bytes.as_le_slice(&context), offset)? as u64)
+            })
+        };
+        plain, "[method]descriptor.set-size", |context, (handle, size): (Handle, u64)| {
+            with(&context, &handle, |descriptor| descriptor.writable()?.set_size(size))
+        };
+        plain, "[method]descriptor.sync", sync;
+        plain, "[method]descriptor.sync-data", sync;
+        plain, "[method]descriptor.advise", |context, (handle, _, _, _): (Handle, u64, u64, Advice)| {
+            with(&context, &handle, |descriptor| descriptor.node.file().map(drop))
+        };
+        // Attributes.
+        plain, "[method]descriptor.get-flags", |context, (handle,): (Handle,)| {
+            with(&context, &handle, |descriptor| Ok(descriptor.flags))
+        };
+        plain, "[method]descriptor.get-type", |context, (handle,): (Handle,)| {
+            with(&context, &handle, |descriptor| Ok(DescriptorType::from(descriptor.node.stat()?.kind)))
+        };
+        plain, "[method]descriptor.stat", |context, (handle,): (Handle,)| {
+            with(&context, &handle, |descriptor| Ok(DescriptorStat::from(descriptor.node.stat()?)))
+        };
+        plain, "[method]descriptor.stat-at", |context, (handle, flags, path): (Handle, PathFlags, String)| {
+            with(&context, &handle, |descriptor| {
+                let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
+                Ok(DescriptorStat::from(descriptor.node.dir()?.stat_at(&path, follow)?))
+            })
+        };
+        plain, "[method]descriptor.set-times",
+            |context, (handle, accessed, modified): (Handle, NewTimestamp, NewTimestamp)| {
+                let times = new_times(&context, accessed, modified);
+                with(&context, &handle, |descriptor| match &descriptor.node {
+                    Node::Dir(dir) => dir.set_times(None, false, times),
+                    Node::File(file) => file.set_times(times),
+                })
+            };
+        plain, "[method]descriptor.set-times-at",
+            |context, (handle, flags, path, accessed, modified): (Handle, PathFlags, String, NewTimestamp, NewTimestamp)| {
+                let times = new_times(&context, accessed, modified);
+                let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
+                with(&context, &handle, |descriptor| descriptor.node.dir()?.set_times(Some(&path), follow, times))
+            };
+        plain, "[method]descriptor.is-same-object", |context, (one, other): (Handle, Handle)| {
+            let table = &context.data().table;
+            Ok((table.get(&one)?.node.identity() == table.get(&other)?.node.identity(),))
+        };
+        plain, "[method]descriptor.metadata-hash", |context, (handle,): (Handle,)| {
+            with(&context, &handle, |descriptor| Ok(MetadataHash::from(descriptor.node.identity())))
+        };
+        plain, "[method]descriptor.metadata-hash-at", |context, (handle, flags, path): (Handle, PathFlags, String)| {
+            with(&context, &handle, |descriptor| {
+                let options = OpenOptions { follow: flags.contains(PathFlags::SYMLINK_FOLLOW), ..OpenOptions::default() };
+                Ok(MetadataHash::from(descriptor.node.dir()?.open_at(&path, options)?.identity()))
+            })
+        };
+        // Directories.
+        plain, "[method]descriptor.read-directory", |mut context, (handle,): (Handle,)| {
+            let entries = context.data().table.get(&handle)?.node.dir().and_then(|dir| dir.entries());
+            Ok((match entries {
+                Ok(entries) => Ok(context.data_mut().table.push(DirectoryEntryStream(entries.into_iter()))?),
+                Err(error) => Err(error),
+            },))
+        };
+        plain, "[method]directory-entry-stream.read-directory-entry",
+            |mut context, (stream,): (Resource<DirectoryEntryStream>,)| {
+                let entry = context.data_mut().table.get_mut(&stream)?.0.next();
+                let entry = entry.map(|entry| DirectoryEntry { kind: entry.kind.into(), name: entry.name });
+                Ok((fs::Result::<_>::Ok(entry),))
+            };
+        plain, "[method]descriptor.open-at",
+            |mut context, (handle, path_flags, path, open_flags, flags): (Handle, PathFlags, String, OpenFlags, DescriptorFlags)| {
+                let options = open_options(path_flags, open_flags, flags);
+                let opened = context.data().table.get(&handle)?.node.dir().and_then(|dir| dir.open_at(&path, options));
+                Ok((match opened {
+                    Ok(node) => Ok(context.data_mut().table.push(Descriptor { node, flags })?),
+                    Err(error) => Err(error),
+                },))
+            };
+        plain, "[method]descriptor.create-directory-at", |context, (handle, path): (Handle, String)| {
+            with(&context, &handle, |descriptor| descriptor.node.dir()?.create_dir_at(&path))
+        };
+        plain, "[method]descriptor.remove-directory-at", |context, (handle, path): (Handle, String)| {
+            with(&context, &handle, |descriptor| descriptor.node.dir()?.remove_dir_at(&path))
+        };
+        // Names.
+        plain, "[method]descriptor.unlink-file-at", |context, (handle, path): (Handle, String)| {
+            with(&context, &handle, |descriptor| descriptor.node.dir()?.unlink_at(&path))
+        };
+        plain, "[method]descriptor.readlink-at", |context, (handle, path): (Handle, String)| {
+            with(&context, &handle, |descriptor| descriptor.node.dir()?.readlink_at(&path))
+        };
+        plain, "[method]descriptor.symlink-at", |context, (handle, target, path): (Handle, String, String)| {
             with(&context, &handle, |descriptor| descriptor.node.dir()?.symlink_at(&target, &path))
-        },
-    )?;
-    instance.func_wrap(
-        "[method]descriptor.rename-at",
-        |context: Context<'_>, (from, old, to, new): (Handle, String, Handle, String)| {
+        };
+        plain, "[method]descriptor.rename-at", |context, (from, old, to, new): (Handle, String, Handle, String)| {
             let to = context.data().table.get(&to)?.node.dir();
             with(&context, &from, |from| from.node.dir()?.rename_at(&old, &**to?, &new))
-        },
-    )?;
-    instance.func_wrap(
-        "[method]descriptor.link-at",
-        |context: Context<'_>, (from, _flags, old, to, new): (Handle, PathFlags, String, Handle, String)| {
-            let to = context.data().table.get(&to)?.node.dir();
-            with(&context, &from, |from| from.node.dir()?.link_at(&old, &**to?, &new))
-        },
-    )
+        };
+        plain, "[method]descriptor.link-at",
+            |context, (from, _flags, old, to, new): (Handle, PathFlags, String, Handle, String)| {
+                let to = context.data().table.get(&to)?.node.dir();
+                with(&context, &from, |from| from.node.dir()?.link_at(&old, &**to?, &new))
+            };
+    }
 }

@@ -1,14 +1,13 @@
-//! `wasi:io/error`, and what the interfaces of `wasi:io` share: the resources and their drop.
+//! `wasi:io/error`, and the resources that the interfaces of `wasi:io` share.
 
-use super::Context;
 use crate::fs::{ErrorCode, File};
-use crate::state::{Event, State};
+use crate::interface::{handle, interface, item, plain};
+use crate::state::Event;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use mwasm_ports::{ConsoleError, Output};
-use wasmtime::Result;
-use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
+use wasmtime::component::Resource;
 
 /// `wasi:io/error.error`.
 #[derive(Clone, Copy, Debug)]
@@ -49,24 +48,16 @@ pub enum OutputStream {
     },
 }
 
-/// Defines resource `name` as `T`, whose drop forgets the handle.
-pub(crate) fn drop_resource<T: Send + 'static>(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<()> {
-    instance.resource(name, ResourceType::host::<T>(), |mut context, handle| {
-        context.data_mut().table.delete(Resource::<T>::new_own(handle))?;
-        Ok(())
-    })
-}
-
-/// Registers `wasi:io/error@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_io_error_0_2(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:io/error@0.2.0")?;
-    drop_resource::<IoError>(&mut instance, "error")?;
-    instance.func_wrap("[method]error.to-debug-string", |context: Context<'_>, (error,): (Resource<IoError>,)| {
-        let text: String = match context.data().table.get(&error)? {
-            IoError::Console(error) => format!("{error}"),
-            IoError::File(error) => format!("{error:?}"),
+interface! {
+    /// `wasi:io/error@0.2`.
+    ERROR = "wasi:io/error", "0.2", "wasi:io/error@0.2.0" {
+        item, "error", handle::<IoError>;
+        plain, "[method]error.to-debug-string", |context, (error,): (Resource<IoError>,)| {
+            let text: String = match context.data().table.get(&error)? {
+                IoError::Console(error) => format!("{error}"),
+                IoError::File(error) => format!("{error:?}"),
+            };
+            Ok((text,))
         };
-        Ok((text,))
-    })
+    }
 }

@@ -1,14 +1,14 @@
 //! `wasi:filesystem/preopens`: the directories that an app is given.
 
-use super::Context;
 use super::filesystem::Descriptor;
 use crate::fs::{Dir, Node, embedded, memory};
+use crate::interface::{Context, interface, plain};
 use crate::state::State;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use wasmtime::Result;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::Resource;
 
 /// Where the writable file system in memory is.
 pub const TMP: &str = "/tmp";
@@ -27,16 +27,19 @@ pub(crate) fn directories(state: &mut State) -> Vec<(String, Arc<dyn Dir>)> {
     state.mounts.clone()
 }
 
-/// Registers `wasi:filesystem/preopens@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_filesystem_preopens_0_2(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:filesystem/preopens@0.2.0")?;
-    instance.func_wrap("get-directories", |mut context: Context<'_>, (): ()| {
-        let state = context.data_mut();
-        let opened = directories(state).into_iter().map(|(path, dir)| {
-            let descriptor = Descriptor::preopened(Node::Dir(dir));
-            Ok((state.table.push(descriptor)?, path))
-        });
-        Ok((opened.collect::<Result<Vec<(Resource<Descriptor>, String)>>>()?,))
-    })
+/// What `get-directories` gives: descriptors with their paths.
+pub(crate) fn opened(mut context: Context<'_>, (): ()) -> Result<(Vec<(Resource<Descriptor>, String)>,)> {
+    let state = context.data_mut();
+    let opened = directories(state).into_iter().map(|(path, dir)| {
+        let descriptor = Descriptor::preopened(Node::Dir(dir));
+        Ok((state.table.push(descriptor)?, path))
+    });
+    Ok((opened.collect::<Result<_>>()?,))
+}
+
+interface! {
+    /// `wasi:filesystem/preopens@0.2`.
+    PREOPENS = "wasi:filesystem/preopens", "0.2", "wasi:filesystem/preopens@0.2.0" {
+        plain, "get-directories", opened;
+    }
 }

@@ -3,10 +3,9 @@
 //! The secure interface fails rather than give bytes that somebody could guess. The insecure one needs no device: it is seeded from
 //! the clock, and is for hash tables and jitter only, as its specification says.
 
-use super::Context;
+use crate::interface::{Context, interface, plain};
 use crate::state::State;
 use alloc::vec::Vec;
-use wasmtime::component::{Linker, LinkerInstance};
 use wasmtime::{Error, Result};
 
 /// The most bytes that one call gives. At 0.2 the function must give all that is asked for, so more is an error.
@@ -23,7 +22,9 @@ fn secure(state: &State, count: u64) -> Result<Vec<u8>> {
 fn zeros(count: u64) -> Result<Vec<u8>> {
     match usize::try_from(count) {
         Ok(bytes) if count <= MAX_BYTES => Ok(alloc::vec![0; bytes]),
-        _ => Err(Error::msg(alloc::format!("{count} random bytes were asked for at once; at most {MAX_BYTES} are given"))),
+        _ => Err(Error::msg(alloc::format!(
+            "{count} random bytes were asked for at once; at most {MAX_BYTES} are given"
+        ))),
     }
 }
 
@@ -49,51 +50,52 @@ fn insecure(state: &mut State, count: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Defines `wasi:random/random`. At 0.3 it may give fewer bytes than asked for; it does so beyond [`MAX_BYTES`].
-pub(crate) fn define_secure(mut instance: LinkerInstance<'_, State>, may_give_less: bool) -> Result<()> {
-    instance.func_wrap("get-random-bytes", move |context: Context<'_>, (count,): (u64,)| {
-        let count = if may_give_less { count.min(MAX_BYTES) } else { count };
-        Ok((secure(context.data(), count)?,))
-    })?;
-    instance.func_wrap("get-random-u64", |context: Context<'_>, (): ()| {
-        let bytes = secure(context.data(), 8)?;
-        Ok((bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),))
-    })
+pub(crate) fn secure_bytes(context: Context<'_>, (count,): (u64,)) -> Result<(Vec<u8>,)> {
+    Ok((secure(context.data(), count)?,))
 }
 
-/// Defines `wasi:random/insecure`.
-pub(crate) fn define_insecure(mut instance: LinkerInstance<'_, State>, may_give_less: bool) -> Result<()> {
-    instance.func_wrap("get-insecure-random-bytes", move |mut context: Context<'_>, (count,): (u64,)| {
-        let count = if may_give_less { count.min(MAX_BYTES) } else { count };
-        Ok((insecure(context.data_mut(), count)?,))
-    })?;
-    instance.func_wrap("get-insecure-random-u64", |mut context: Context<'_>, (): ()| {
-        Ok((insecure_word(context.data_mut()),))
-    })
+pub(crate) fn secure_u64(context: Context<'_>, (): ()) -> Result<(u64,)> {
+    let bytes = secure(context.data(), 8)?;
+    Ok((bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),))
 }
 
-/// Defines the one function of `wasi:random/insecure-seed`.
-pub(crate) fn define_seed(mut instance: LinkerInstance<'_, State>, name: &str) -> Result<()> {
-    instance.func_wrap(name, |mut context: Context<'_>, (): ()| {
-        let state = context.data_mut();
-        Ok(((insecure_word(state), insecure_word(state)),))
-    })
+pub(crate) fn insecure_bytes(mut context: Context<'_>, (count,): (u64,)) -> Result<(Vec<u8>,)> {
+    Ok((insecure(context.data_mut(), count)?,))
 }
 
-/// Registers `wasi:random/random@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_random_random_0_2(linker: &mut Linker<State>) -> Result<()> {
-    define_secure(linker.instance("wasi:random/random@0.2.0")?, false)
+pub(crate) fn insecure_u64(mut context: Context<'_>, (): ()) -> Result<(u64,)> {
+    Ok((insecure_word(context.data_mut()),))
 }
 
-/// Registers `wasi:random/insecure@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_random_insecure_0_2(linker: &mut Linker<State>) -> Result<()> {
-    define_insecure(linker.instance("wasi:random/insecure@0.2.0")?, false)
+pub(crate) fn insecure_seed(mut context: Context<'_>, (): ()) -> Result<((u64, u64),)> {
+    let state = context.data_mut();
+    Ok(((insecure_word(state), insecure_word(state)),))
 }
 
-/// Registers `wasi:random/insecure-seed@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_random_insecure_seed_0_2(linker: &mut Linker<State>) -> Result<()> {
-    define_seed(linker.instance("wasi:random/insecure-seed@0.2.0")?, "insecure-seed")
+/// The most bytes that a call at 0.3 gives, which may be fewer than it asks for.
+pub(crate) fn at_most(count: u64) -> u64 {
+    count.min(MAX_BYTES)
+}
+
+interface! {
+    /// `wasi:random/random@0.2`.
+    RANDOM = "wasi:random/random", "0.2", "wasi:random/random@0.2.0" {
+        plain, "get-random-bytes", secure_bytes;
+        plain, "get-random-u64", secure_u64;
+    }
+}
+
+interface! {
+    /// `wasi:random/insecure@0.2`.
+    INSECURE = "wasi:random/insecure", "0.2", "wasi:random/insecure@0.2.0" {
+        plain, "get-insecure-random-bytes", insecure_bytes;
+        plain, "get-insecure-random-u64", insecure_u64;
+    }
+}
+
+interface! {
+    /// `wasi:random/insecure-seed@0.2`.
+    INSECURE_SEED = "wasi:random/insecure-seed", "0.2", "wasi:random/insecure-seed@0.2.0" {
+        plain, "insecure-seed", insecure_seed;
+    }
 }

@@ -4,14 +4,15 @@
 //! nothing is lost. A read from a file ends at the file's end; a read from the console waits for bytes in its `blocking-` form.
 
 use super::io::{InputStream, IoError, OutputStream, Pollable};
-use super::{Context, drop_resource, wait_for};
+use super::wait_for;
 use crate::console::OUTPUT_WRITE_BYTES;
 use crate::fs::ErrorCode;
+use crate::interface::{Context, handle, interface, item, plain, waits};
 use crate::state::{Event, State};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use wasmtime::Result;
-use wasmtime::component::{ComponentType, Lift, Linker, Lower, Resource, WasmList};
+use wasmtime::component::{ComponentType, Lift, Lower, Resource, WasmList};
 
 /// The most bytes that one read returns.
 const MAX_READ_BYTES: u64 = 64 << 10;
@@ -106,17 +107,20 @@ fn write(state: &mut State, stream: &Output, bytes: &[u8]) -> Streamed<()> {
         }
         OutputStream::File { file, offset } => {
             let end = || file.stat().map(|stat| stat.size);
-            offset.map_or_else(end, Ok).and_then(|start| {
-                let mut written = 0;
-                while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-                    written += match file.write_at(rest, start.saturating_add(written as u64))? {
-                        0 => return Err(ErrorCode::Io),
-                        count => count,
-                    };
-                }
-                *offset = offset.map(|start| start.saturating_add(written as u64));
-                Ok(())
-            }).map_err(IoError::File)
+            offset
+                .map_or_else(end, Ok)
+                .and_then(|start| {
+                    let mut written = 0;
+                    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+                        written += match file.write_at(rest, start.saturating_add(written as u64))? {
+                            0 => return Err(ErrorCode::Io),
+                            count => count,
+                        };
+                    }
+                    *offset = offset.map(|start| start.saturating_add(written as u64));
+                    Ok(())
+                })
+                .map_err(IoError::File)
         }
     };
     match result {
@@ -185,106 +189,72 @@ fn write_zeroes(state: &mut State, stream: &Output, mut left: u64) -> Streamed<(
     Ok(Ok(()))
 }
 
-/// Registers `wasi:io/streams@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_io_streams_0_2(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:io/streams@0.2.0")?;
-    let instance = &mut instance;
-    drop_resource::<InputStream>(instance, "input-stream")?;
-    drop_resource::<OutputStream>(instance, "output-stream")?;
-    register_input(instance)?;
-    register_output(instance)
-}
-
-fn register_input(instance: &mut wasmtime::component::LinkerInstance<'_, State>) -> Result<()> {
-    instance.func_wrap("[method]input-stream.read", |mut context: Context<'_>, (stream, most): (Input, u64)| {
-        Ok((read(context.data_mut(), &stream, most)?,))
-    })?;
-    instance.func_wrap_async(
-        "[method]input-stream.blocking-read",
-        |mut context: Context<'_>, (stream, most): (Input, u64)| {
+interface! {
+    /// `wasi:io/streams@0.2`.
+    STREAMS = "wasi:io/streams", "0.2", "wasi:io/streams@0.2.0" {
+        item, "input-stream", handle::<InputStream>;
+        item, "output-stream", handle::<OutputStream>;
+        plain, "[method]input-stream.read", |mut context, (stream, most): (Input, u64)| {
+            Ok((read(context.data_mut(), &stream, most)?,))
+        };
+        waits, "[method]input-stream.blocking-read", |mut context, (stream, most): (Input, u64)| {
             Box::new(async move { Ok((blocking_read(&mut context, &stream, most).await?,)) })
-        },
-    )?;
-    instance.func_wrap("[method]input-stream.skip", |mut context: Context<'_>, (stream, most): (Input, u64)| {
-        Ok((read(context.data_mut(), &stream, most)?.map(|bytes| bytes.len() as u64),))
-    })?;
-    instance.func_wrap_async(
-        "[method]input-stream.blocking-skip",
-        |mut context: Context<'_>, (stream, most): (Input, u64)| {
+        };
+        plain, "[method]input-stream.skip", |mut context, (stream, most): (Input, u64)| {
+            Ok((read(context.data_mut(), &stream, most)?.map(|bytes| bytes.len() as u64),))
+        };
+        waits, "[method]input-stream.blocking-skip", |mut context, (stream, most): (Input, u64)| {
             Box::new(async move {
                 Ok((blocking_read(&mut context, &stream, most).await?.map(|bytes| bytes.len() as u64),))
             })
-        },
-    )?;
-    instance.func_wrap("[method]input-stream.subscribe", |mut context: Context<'_>, (stream,): (Input,)| {
-        let event = input_event(context.data(), &stream)?;
-        Ok((context.data_mut().table.push(Pollable(event))?,))
-    })
-}
-
-fn register_output(instance: &mut wasmtime::component::LinkerInstance<'_, State>) -> Result<()> {
-    instance.func_wrap("[method]output-stream.check-write", |mut context: Context<'_>, (stream,): (Output,)| {
-        Ok((check_write(context.data_mut(), &stream)?,))
-    })?;
-    instance.func_wrap(
-        "[method]output-stream.write",
-        |mut context: Context<'_>, (stream, contents): (Output, WasmList<u8>)| {
+        };
+        plain, "[method]input-stream.subscribe", |mut context, (stream,): (Input,)| {
+            let event = input_event(context.data(), &stream)?;
+            Ok((context.data_mut().table.push(Pollable(event))?,))
+        };
+        plain, "[method]output-stream.check-write", |mut context, (stream,): (Output,)| {
+            Ok((check_write(context.data_mut(), &stream)?,))
+        };
+        plain, "[method]output-stream.write", |mut context, (stream, contents): (Output, WasmList<u8>)| {
             Ok((write_list(&mut context, &stream, &contents)?,))
-        },
-    )?;
-    instance.func_wrap_async(
-        "[method]output-stream.blocking-write-and-flush",
-        |mut context: Context<'_>, (stream, contents): (Output, WasmList<u8>)| {
-            Box::new(async move { Ok((blocking_write(&mut context, &stream, &contents).await?,)) })
-        },
-    )?;
-    instance.func_wrap("[method]output-stream.flush", |mut context: Context<'_>, (stream,): (Output,)| {
-        Ok((check_write(context.data_mut(), &stream)?.map(drop),))
-    })?;
-    instance.func_wrap_async(
-        "[method]output-stream.blocking-flush",
-        |mut context: Context<'_>, (stream,): (Output,)| {
+        };
+        waits, "[method]output-stream.blocking-write-and-flush",
+            |mut context, (stream, contents): (Output, WasmList<u8>)| {
+                Box::new(async move { Ok((blocking_write(&mut context, &stream, &contents).await?,)) })
+            };
+        plain, "[method]output-stream.flush", |mut context, (stream,): (Output,)| {
+            Ok((check_write(context.data_mut(), &stream)?.map(drop),))
+        };
+        waits, "[method]output-stream.blocking-flush", |mut context, (stream,): (Output,)| {
             Box::new(async move { Ok((blocking_flush(&mut context, &stream).await?,)) })
-        },
-    )?;
-    instance.func_wrap("[method]output-stream.subscribe", |mut context: Context<'_>, (stream,): (Output,)| {
-        let event = output_event(context.data(), &stream)?;
-        Ok((context.data_mut().table.push(Pollable(event))?,))
-    })?;
-    instance.func_wrap(
-        "[method]output-stream.write-zeroes",
-        |mut context: Context<'_>, (stream, count): (Output, u64)| {
+        };
+        plain, "[method]output-stream.subscribe", |mut context, (stream,): (Output,)| {
+            let event = output_event(context.data(), &stream)?;
+            Ok((context.data_mut().table.push(Pollable(event))?,))
+        };
+        plain, "[method]output-stream.write-zeroes", |mut context, (stream, count): (Output, u64)| {
             Ok((write_zeroes(context.data_mut(), &stream, count)?,))
-        },
-    )?;
-    instance.func_wrap_async(
-        "[method]output-stream.blocking-write-zeroes-and-flush",
-        |mut context: Context<'_>, (stream, count): (Output, u64)| {
-            Box::new(async move {
-                let result = match write_zeroes(context.data_mut(), &stream, count)? {
-                    Ok(()) => blocking_flush(&mut context, &stream).await?,
-                    Err(error) => Err(error),
-                };
-                Ok((result,))
-            })
-        },
-    )?;
-    instance.func_wrap(
-        "[method]output-stream.splice",
-        |mut context: Context<'_>, (to, from, most): (Output, Input, u64)| {
+        };
+        waits, "[method]output-stream.blocking-write-zeroes-and-flush",
+            |mut context, (stream, count): (Output, u64)| {
+                Box::new(async move {
+                    let result = match write_zeroes(context.data_mut(), &stream, count)? {
+                        Ok(()) => blocking_flush(&mut context, &stream).await?,
+                        Err(error) => Err(error),
+                    };
+                    Ok((result,))
+                })
+            };
+        plain, "[method]output-stream.splice", |mut context, (to, from, most): (Output, Input, u64)| {
             Ok((splice(context.data_mut(), &to, &from, most)?,))
-        },
-    )?;
-    instance.func_wrap_async(
-        "[method]output-stream.blocking-splice",
-        |mut context: Context<'_>, (to, from, most): (Output, Input, u64)| {
+        };
+        waits, "[method]output-stream.blocking-splice", |mut context, (to, from, most): (Output, Input, u64)| {
             Box::new(async move {
                 let (output, input) = (output_event(context.data(), &to)?, input_event(context.data(), &from)?);
                 wait_for(&mut context, output).await;
                 wait_for(&mut context, input).await;
                 Ok((splice(context.data_mut(), &to, &from, most)?,))
             })
-        },
-    )
+        };
+    }
 }

@@ -1,10 +1,9 @@
 //! `wasi:cli/terminal-*`: whether standard input and outputs are terminals.
 
-use super::{Context, drop_resource};
-use crate::state::State;
+use crate::interface::{Context, handle, interface, item, plain};
 use mwasm_ports::Output;
 use wasmtime::Result;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::Resource;
 
 /// `wasi:cli/terminal-input.terminal-input`, which has no functions.
 pub(crate) struct TerminalInput;
@@ -12,50 +11,59 @@ pub(crate) struct TerminalInput;
 pub(crate) struct TerminalOutput;
 
 /// Standard input, if it is a terminal.
-pub(crate) fn terminal_stdin(state: &mut State) -> Result<Option<Resource<TerminalInput>>> {
+pub(crate) fn terminal_stdin(mut context: Context<'_>, (): ()) -> Result<(Option<Resource<TerminalInput>>,)> {
+    let state = context.data_mut();
     let is_terminal = state.ports.console.input_is_terminal();
-    Ok(if is_terminal { Some(state.table.push(TerminalInput)?) } else { None })
+    Ok((if is_terminal { Some(state.table.push(TerminalInput)?) } else { None },))
 }
 
-/// An output, if it is a terminal.
-pub(crate) fn terminal_output(state: &mut State, which: Output) -> Result<Option<Resource<TerminalOutput>>> {
+/// Standard output, if it is a terminal.
+pub(crate) fn terminal_stdout(context: Context<'_>, (): ()) -> Result<(Option<Resource<TerminalOutput>>,)> {
+    terminal_output(context, Output::Out)
+}
+
+/// Standard error, if it is a terminal.
+pub(crate) fn terminal_stderr(context: Context<'_>, (): ()) -> Result<(Option<Resource<TerminalOutput>>,)> {
+    terminal_output(context, Output::Err)
+}
+
+fn terminal_output(mut context: Context<'_>, which: Output) -> Result<(Option<Resource<TerminalOutput>>,)> {
+    let state = context.data_mut();
     let is_terminal = state.ports.console.output_is_terminal(which);
-    Ok(if is_terminal { Some(state.table.push(TerminalOutput)?) } else { None })
+    Ok((if is_terminal { Some(state.table.push(TerminalOutput)?) } else { None },))
 }
 
-/// Registers `wasi:cli/terminal-input@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_terminal_input_0_2(linker: &mut Linker<State>) -> Result<()> {
-    drop_resource::<TerminalInput>(&mut linker.instance("wasi:cli/terminal-input@0.2.0")?, "terminal-input")
+interface! {
+    /// `wasi:cli/terminal-input@0.2`.
+    INPUT = "wasi:cli/terminal-input", "0.2", "wasi:cli/terminal-input@0.2.0" {
+        item, "terminal-input", handle::<TerminalInput>;
+    }
 }
 
-/// Registers `wasi:cli/terminal-output@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_terminal_output_0_2(linker: &mut Linker<State>) -> Result<()> {
-    drop_resource::<TerminalOutput>(&mut linker.instance("wasi:cli/terminal-output@0.2.0")?, "terminal-output")
+interface! {
+    /// `wasi:cli/terminal-output@0.2`.
+    OUTPUT = "wasi:cli/terminal-output", "0.2", "wasi:cli/terminal-output@0.2.0" {
+        item, "terminal-output", handle::<TerminalOutput>;
+    }
 }
 
-/// Registers `wasi:cli/terminal-stdin@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_terminal_stdin_0_2(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:cli/terminal-stdin@0.2.0")?;
-    instance.func_wrap("get-terminal-stdin", |mut context: Context<'_>, (): ()| Ok((terminal_stdin(context.data_mut())?,)))
+interface! {
+    /// `wasi:cli/terminal-stdin@0.2`.
+    STDIN = "wasi:cli/terminal-stdin", "0.2", "wasi:cli/terminal-stdin@0.2.0" {
+        plain, "get-terminal-stdin", terminal_stdin;
+    }
 }
 
-/// Registers `wasi:cli/terminal-stdout@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_terminal_stdout_0_2(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:cli/terminal-stdout@0.2.0")?;
-    instance.func_wrap("get-terminal-stdout", |mut context: Context<'_>, (): ()| {
-        Ok((terminal_output(context.data_mut(), Output::Out)?,))
-    })
+interface! {
+    /// `wasi:cli/terminal-stdout@0.2`.
+    STDOUT = "wasi:cli/terminal-stdout", "0.2", "wasi:cli/terminal-stdout@0.2.0" {
+        plain, "get-terminal-stdout", terminal_stdout;
+    }
 }
 
-/// Registers `wasi:cli/terminal-stderr@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_terminal_stderr_0_2(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:cli/terminal-stderr@0.2.0")?;
-    instance.func_wrap("get-terminal-stderr", |mut context: Context<'_>, (): ()| {
-        Ok((terminal_output(context.data_mut(), Output::Err)?,))
-    })
+interface! {
+    /// `wasi:cli/terminal-stderr@0.2`.
+    STDERR = "wasi:cli/terminal-stderr", "0.2", "wasi:cli/terminal-stderr@0.2.0" {
+        plain, "get-terminal-stderr", terminal_stderr;
+    }
 }

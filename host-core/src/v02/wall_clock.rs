@@ -1,10 +1,8 @@
 //! `wasi:clocks/wall-clock`.
 
-use super::Context;
-use crate::state::State;
+use crate::interface::{interface, plain};
 use mwasm_ports::WallTime;
-use wasmtime::Result;
-use wasmtime::component::{ComponentType, Lift, Linker, Lower};
+use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// `wasi:clocks/wall-clock.datetime`.
 #[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
@@ -26,13 +24,13 @@ impl From<Datetime> for WallTime {
     }
 }
 
-/// Registers `wasi:clocks/wall-clock@0.2`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_clocks_wall_clock_0_2(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:clocks/wall-clock@0.2.0")?;
-    instance.func_wrap("now", |context: Context<'_>, (): ()| Ok((Datetime::from(context.data().ports.clock.wall()),)))?;
-    instance.func_wrap("resolution", |context: Context<'_>, (): ()| {
-        let resolution = WallTime::from_ns(context.data().ports.clock.wall_resolution_ns());
-        Ok((Datetime::from(resolution),))
-    })
+interface! {
+    /// `wasi:clocks/wall-clock@0.2`.
+    WALL_CLOCK = "wasi:clocks/wall-clock", "0.2", "wasi:clocks/wall-clock@0.2.0" {
+        plain, "now", |context, (): ()| Ok((Datetime::from(context.data().ports.clock.wall()),));
+        plain, "resolution", |context, (): ()| {
+            let resolution = WallTime::from_ns(context.data().ports.clock.wall_resolution_ns());
+            Ok((Datetime::from(resolution),))
+        };
+    }
 }

@@ -1,66 +1,63 @@
 //! `wasi:cli/environment`, `exit`, `terminal-*` and `types`: the same functions as at 0.2.
 
-use super::Context;
-use crate::state::State;
-use crate::v02::terminal::{TerminalInput, TerminalOutput, terminal_output, terminal_stdin};
-use crate::v02::{drop_resource, environment, exit};
-use mwasm_ports::Output;
-use wasmtime::Result;
-use wasmtime::component::Linker;
+use crate::interface::{handle, interface, item, plain};
+use crate::v02::environment::{arguments, environment, initial_cwd};
+use crate::v02::exit::{exit, exit_with_code};
+use crate::v02::terminal::{TerminalInput, TerminalOutput, terminal_stderr, terminal_stdin, terminal_stdout};
 
-/// Registers `wasi:cli/environment@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_environment_0_3(linker: &mut Linker<State>) -> Result<()> {
-    environment::define(linker.instance("wasi:cli/environment@0.3.0")?, "get-initial-cwd")
+interface! {
+    /// `wasi:cli/environment@0.3`.
+    ENVIRONMENT = "wasi:cli/environment", "0.3", "wasi:cli/environment@0.3.0" {
+        plain, "get-environment", environment;
+        plain, "get-arguments", arguments;
+        plain, "get-initial-cwd", initial_cwd;
+    }
 }
 
-/// Registers `wasi:cli/exit@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_exit_0_3(linker: &mut Linker<State>) -> Result<()> {
-    exit::define(linker.instance("wasi:cli/exit@0.3.0")?)
+interface! {
+    /// `wasi:cli/exit@0.3`.
+    EXIT = "wasi:cli/exit", "0.3", "wasi:cli/exit@0.3.0" {
+        plain, "exit", exit;
+        plain, "exit-with-code", exit_with_code;
+    }
 }
 
-/// Registers `wasi:cli/types@0.3`, which has types only.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_types_0_3(linker: &mut Linker<State>) -> Result<()> {
-    linker.instance("wasi:cli/types@0.3.0").map(drop)
+interface! {
+    /// `wasi:cli/types@0.3`, which has types only.
+    TYPES = "wasi:cli/types", "0.3", "wasi:cli/types@0.3.0" {}
 }
 
-/// Registers `wasi:cli/terminal-input@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_terminal_input_0_3(linker: &mut Linker<State>) -> Result<()> {
-    drop_resource::<TerminalInput>(&mut linker.instance("wasi:cli/terminal-input@0.3.0")?, "terminal-input")
+interface! {
+    /// `wasi:cli/terminal-input@0.3`.
+    INPUT = "wasi:cli/terminal-input", "0.3", "wasi:cli/terminal-input@0.3.0" {
+        item, "terminal-input", handle::<TerminalInput>;
+    }
 }
 
-/// Registers `wasi:cli/terminal-output@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_terminal_output_0_3(linker: &mut Linker<State>) -> Result<()> {
-    drop_resource::<TerminalOutput>(&mut linker.instance("wasi:cli/terminal-output@0.3.0")?, "terminal-output")
+interface! {
+    /// `wasi:cli/terminal-output@0.3`.
+    OUTPUT = "wasi:cli/terminal-output", "0.3", "wasi:cli/terminal-output@0.3.0" {
+        item, "terminal-output", handle::<TerminalOutput>;
+    }
 }
 
-/// Registers `wasi:cli/terminal-stdin@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_terminal_stdin_0_3(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:cli/terminal-stdin@0.3.0")?;
-    instance.func_wrap("get-terminal-stdin", |mut context: Context<'_>, (): ()| {
-        Ok((terminal_stdin(context.data_mut())?,))
-    })
+interface! {
+    /// `wasi:cli/terminal-stdin@0.3`.
+    STDIN = "wasi:cli/terminal-stdin", "0.3", "wasi:cli/terminal-stdin@0.3.0" {
+        plain, "get-terminal-stdin", terminal_stdin;
+    }
 }
 
-/// Registers `wasi:cli/terminal-stdout@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_terminal_stdout_0_3(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:cli/terminal-stdout@0.3.0")?;
-    instance.func_wrap("get-terminal-stdout", |mut context: Context<'_>, (): ()| {
-        Ok((terminal_output(context.data_mut(), Output::Out)?,))
-    })
+interface! {
+    /// `wasi:cli/terminal-stdout@0.3`.
+    STDOUT = "wasi:cli/terminal-stdout", "0.3", "wasi:cli/terminal-stdout@0.3.0" {
+        plain, "get-terminal-stdout", terminal_stdout;
+    }
 }
 
-/// Registers `wasi:cli/terminal-stderr@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_terminal_stderr_0_3(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:cli/terminal-stderr@0.3.0")?;
-    instance.func_wrap("get-terminal-stderr", |mut context: Context<'_>, (): ()| {
-        Ok((terminal_output(context.data_mut(), Output::Err)?,))
-    })
+interface! {
+    /// `wasi:cli/terminal-stderr@0.3`.
+    STDERR = "wasi:cli/terminal-stderr", "0.3", "wasi:cli/terminal-stderr@0.3.0" {
+        plain, "get-terminal-stderr", terminal_stderr;
+    }
 }

@@ -1,11 +1,12 @@
 //! `wasi:clocks/monotonic-clock`, `system-clock` and `types`.
 
-use super::Context;
+use super::concurrent;
+use crate::interface::{interface, plain};
 use crate::state::State;
+use crate::v02::monotonic_clock::{now, resolution};
 use alloc::boxed::Box;
 use mwasm_ports::{Ready, WallTime};
-use wasmtime::Result;
-use wasmtime::component::{Accessor, ComponentType, Lift, Linker, Lower};
+use wasmtime::component::{Accessor, ComponentType, Lift, Lower};
 
 /// `wasi:clocks/system-clock.instant`.
 #[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
@@ -38,41 +39,36 @@ async fn wait_until(accessor: &Accessor<State>, when_ns: u64) {
     }
 }
 
-/// Registers `wasi:clocks/monotonic-clock@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_clocks_monotonic_clock_0_3(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:clocks/monotonic-clock@0.3.0")?;
-    instance.func_wrap("now", |context: Context<'_>, (): ()| Ok((context.data().ports.clock.monotonic_ns(),)))?;
-    instance.func_wrap("get-resolution", |context: Context<'_>, (): ()| {
-        Ok((context.data().ports.clock.monotonic_resolution_ns(),))
-    })?;
-    instance.func_wrap_concurrent("wait-until", |accessor: &Accessor<State>, (when_ns,): (u64,)| {
-        Box::pin(async move {
-            wait_until(accessor, when_ns).await;
-            Ok(())
-        })
-    })?;
-    instance.func_wrap_concurrent("wait-for", |accessor: &Accessor<State>, (duration_ns,): (u64,)| {
-        Box::pin(async move {
-            let now_ns = accessor.with(|mut access| access.get().ports.clock.monotonic_ns());
-            wait_until(accessor, now_ns.saturating_add(duration_ns)).await;
-            Ok(())
-        })
-    })
+interface! {
+    /// `wasi:clocks/monotonic-clock@0.3`.
+    MONOTONIC_CLOCK = "wasi:clocks/monotonic-clock", "0.3", "wasi:clocks/monotonic-clock@0.3.0" {
+        plain, "now", now;
+        plain, "get-resolution", resolution;
+        concurrent, "wait-until", |accessor, (when_ns,): (u64,)| {
+            Box::pin(async move {
+                wait_until(accessor, when_ns).await;
+                Ok(())
+            })
+        };
+        concurrent, "wait-for", |accessor, (duration_ns,): (u64,)| {
+            Box::pin(async move {
+                let now_ns = accessor.with(|mut access| access.get().ports.clock.monotonic_ns());
+                wait_until(accessor, now_ns.saturating_add(duration_ns)).await;
+                Ok(())
+            })
+        };
+    }
 }
 
-/// Registers `wasi:clocks/system-clock@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_clocks_system_clock_0_3(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:clocks/system-clock@0.3.0")?;
-    instance.func_wrap("now", |context: Context<'_>, (): ()| Ok((Instant::from(context.data().ports.clock.wall()),)))?;
-    instance.func_wrap("get-resolution", |context: Context<'_>, (): ()| {
-        Ok((context.data().ports.clock.wall_resolution_ns(),))
-    })
+interface! {
+    /// `wasi:clocks/system-clock@0.3`.
+    SYSTEM_CLOCK = "wasi:clocks/system-clock", "0.3", "wasi:clocks/system-clock@0.3.0" {
+        plain, "now", |context, (): ()| Ok((Instant::from(context.data().ports.clock.wall()),));
+        plain, "get-resolution", |context, (): ()| Ok((context.data().ports.clock.wall_resolution_ns(),));
+    }
 }
 
-/// Registers `wasi:clocks/types@0.3`, which has types only.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_clocks_types_0_3(linker: &mut Linker<State>) -> Result<()> {
-    linker.instance("wasi:clocks/types@0.3.0").map(drop)
+interface! {
+    /// `wasi:clocks/types@0.3`, which has types only.
+    TYPES = "wasi:clocks/types", "0.3", "wasi:clocks/types@0.3.0" {}
 }

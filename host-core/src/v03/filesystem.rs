@@ -1,24 +1,21 @@
 //! `wasi:filesystem/types`: descriptors, with streams for bytes and names.
 //!
 //! Most functions are `async` in the specification, since a file may be far away. Here they are not: they end in the call, and are
-//! registered by [`define`], which answers at once.
+//! registered by [`at_once`].
 
+use super::at_once;
 use super::clocks::Instant;
 use super::streams::{Failure, Input, Sink, read_stream, result_future, write_stream};
-use super::Context;
 use crate::fs::{self, File, Kind, NewTimes, Node, OpenOptions};
+use crate::interface::{Context, handle, interface, item, plain};
 use crate::state::State;
-use crate::v02::drop_resource;
 use crate::v02::filesystem::{Descriptor, DescriptorFlags, OpenFlags, PathFlags, open_options};
-use alloc::boxed::Box;
+use crate::v02::preopens;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use wasmtime::Result;
-use wasmtime::component::{
-    Accessor, ComponentNamedList, ComponentType, FutureReader, Lift, Linker, LinkerInstance, Lower, Resource,
-    StreamReader,
-};
+use wasmtime::component::{ComponentType, FutureReader, Lift, Lower, Resource, StreamReader};
 
 macro_rules! error_codes {
     ($($case:ident = $name:literal),* $(,)?) => {
@@ -219,25 +216,8 @@ impl From<(u64, u64)> for MetadataHash {
 }
 
 type Handle = Resource<Descriptor>;
-type Instance<'a, 'b> = &'a mut LinkerInstance<'b, State>;
 /// The future by which a guest learns how a stream ended.
 type End = FutureReader<Result<(), ErrorCode>>;
-
-/// Defines an async function that answers at once.
-fn define<Params, Answer>(
-    instance: Instance<'_, '_>,
-    name: &str,
-    answer: fn(&mut State, Params) -> Result<Answer>,
-) -> Result<()>
-where
-    Params: ComponentNamedList + Lift + Send + Sync + 'static,
-    Answer: ComponentNamedList + Lower + Send + Sync + 'static,
-{
-    instance.func_wrap_concurrent(name, move |accessor: &Accessor<State>, params: Params| {
-        let answered = accessor.with(|mut access| answer(access.get(), params));
-        Box::pin(async move { answered })
-    })
-}
 
 /// Runs `action` on what a handle stands for.
 fn with<T>(
@@ -246,19 +226,6 @@ fn with<T>(
     action: impl FnOnce(&Descriptor) -> fs::Result<T>,
 ) -> Result<(Result<T, ErrorCode>,)> {
     Ok((action(state.table.get(handle)?).map_err(ErrorCode::from),))
-}
-
-/// Registers `wasi:filesystem/types@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_filesystem_types_0_3(linker: &mut Linker<State>) -> Result<()> {
-    let mut instance = linker.instance("wasi:filesystem/types@0.3.0")?;
-    let instance = &mut instance;
-    drop_resource::<Descriptor>(instance, "descriptor")?;
-    register_streams(instance)?;
-    register_file(instance)?;
-    register_attributes(instance)?;
-    register_identity(instance)?;
-    register_names(instance)
 }
 
 /// A stream that has ended, and the future that tells why.
@@ -285,171 +252,134 @@ fn write(context: Context<'_>, handle: &Handle, data: StreamReader<u8>, offset: 
     },))
 }
 
-fn register_streams(instance: Instance<'_, '_>) -> Result<()> {
-    instance.func_wrap(
-        "[method]descriptor.read-via-stream",
-        |mut context: Context<'_>, (handle, offset): (Handle, u64)| {
+fn sync(state: &mut State, (handle,): (Handle,)) -> Result<(Result<(), ErrorCode>,)> {
+    with(state, &handle, |descriptor| match &descriptor.node {
+        Node::Dir(dir) => dir.sync(),
+        Node::File(file) => file.sync(),
+    })
+}
+
+interface! {
+    /// `wasi:filesystem/preopens@0.3`.
+    PREOPENS = "wasi:filesystem/preopens", "0.3", "wasi:filesystem/preopens@0.3.0" {
+        plain, "get-directories", preopens::opened;
+    }
+}
+
+interface! {
+    /// `wasi:filesystem/types@0.3`.
+    TYPES = "wasi:filesystem/types", "0.3", "wasi:filesystem/types@0.3.0" {
+        item, "descriptor", handle::<Descriptor>;
+        // Streams.
+        plain, "[method]descriptor.read-via-stream", |mut context, (handle, offset): (Handle, u64)| {
             let file = context.data().table.get(&handle)?.readable().cloned();
             Ok((match file {
                 Ok(file) => read_stream::<ErrorCode>(context, Input::File(file, offset))?,
                 Err(error) => failed_stream(&mut context, error)?,
             },))
-        },
-    )?;
-    instance.func_wrap(
-        "[method]descriptor.write-via-stream",
-        |context: Context<'_>, (handle, data, offset): (Handle, StreamReader<u8>, u64)| {
-            write(context, &handle, data, Some(offset))
-        },
-    )?;
-    instance.func_wrap(
-        "[method]descriptor.append-via-stream",
-        |context: Context<'_>, (handle, data): (Handle, StreamReader<u8>)| write(context, &handle, data, None),
-    )?;
-    instance.func_wrap("[method]descriptor.read-directory", |mut context: Context<'_>, (handle,): (Handle,)| {
-        let entries = context.data().table.get(&handle)?.node.dir().and_then(|dir| dir.entries());
-        Ok((match entries {
-            Ok(entries) => {
-                let entry = |entry: fs::Entry| DirectoryEntry { kind: entry.kind.into(), name: entry.name };
-                let entries: Vec<_> = entries.into_iter().map(entry).collect();
-                let (_, future) = result_future(&mut context)?;
-                (StreamReader::new(&mut context, entries)?, future)
-            }
-            Err(error) => failed_stream(&mut context, error)?,
-        },))
-    })
-}
-
-fn register_file(instance: Instance<'_, '_>) -> Result<()> {
-    define(instance, "[method]descriptor.set-size", |state, (handle, size): (Handle, u64)| {
-        with(state, &handle, |descriptor| descriptor.writable()?.set_size(size))
-    })?;
-    for name in ["[method]descriptor.sync", "[method]descriptor.sync-data"] {
-        define(instance, name, |state, (handle,): (Handle,)| {
-            with(state, &handle, |descriptor| match &descriptor.node {
-                Node::Dir(dir) => dir.sync(),
-                Node::File(file) => file.sync(),
-            })
-        })?;
-    }
-    define(
-        instance,
-        "[method]descriptor.advise",
-        |state, (handle, _, _, _): (Handle, u64, u64, Advice)| {
+        };
+        plain, "[method]descriptor.write-via-stream",
+            |context, (handle, data, offset): (Handle, StreamReader<u8>, u64)| write(context, &handle, data, Some(offset));
+        plain, "[method]descriptor.append-via-stream",
+            |context, (handle, data): (Handle, StreamReader<u8>)| write(context, &handle, data, None);
+        plain, "[method]descriptor.read-directory", |mut context, (handle,): (Handle,)| {
+            let entries = context.data().table.get(&handle)?.node.dir().and_then(|dir| dir.entries());
+            Ok((match entries {
+                Ok(entries) => {
+                    let entry = |entry: fs::Entry| DirectoryEntry { kind: entry.kind.into(), name: entry.name };
+                    let entries: Vec<_> = entries.into_iter().map(entry).collect();
+                    // Dropped without a word: success.
+                    let (_, future) = result_future(&mut context)?;
+                    (StreamReader::new(&mut context, entries)?, future)
+                }
+                Err(error) => failed_stream(&mut context, error)?,
+            },))
+        };
+        // Files.
+        at_once, "[method]descriptor.set-size", |state, (handle, size): (Handle, u64)| {
+            with(state, &handle, |descriptor| descriptor.writable()?.set_size(size))
+        };
+        at_once, "[method]descriptor.sync", sync;
+        at_once, "[method]descriptor.sync-data", sync;
+        at_once, "[method]descriptor.advise", |state, (handle, _, _, _): (Handle, u64, u64, Advice)| {
             with(state, &handle, |descriptor| descriptor.node.file().map(drop))
-        },
-    )
-}
-
-fn register_attributes(instance: Instance<'_, '_>) -> Result<()> {
-    define(instance, "[method]descriptor.get-flags", |state, (handle,): (Handle,)| {
-        with(state, &handle, |descriptor| Ok(descriptor.flags))
-    })?;
-    define(instance, "[method]descriptor.get-type", |state, (handle,): (Handle,)| {
-        with(state, &handle, |descriptor| Ok(DescriptorType::from(descriptor.node.stat()?.kind)))
-    })?;
-    define(instance, "[method]descriptor.stat", |state, (handle,): (Handle,)| {
-        with(state, &handle, |descriptor| Ok(DescriptorStat::from(descriptor.node.stat()?)))
-    })?;
-    define(
-        instance,
-        "[method]descriptor.stat-at",
-        |state, (handle, flags, path): (Handle, PathFlags, String)| {
+        };
+        // Attributes.
+        at_once, "[method]descriptor.get-flags", |state, (handle,): (Handle,)| {
+            with(state, &handle, |descriptor| Ok(descriptor.flags))
+        };
+        at_once, "[method]descriptor.get-type", |state, (handle,): (Handle,)| {
+            with(state, &handle, |descriptor| Ok(DescriptorType::from(descriptor.node.stat()?.kind)))
+        };
+        at_once, "[method]descriptor.stat", |state, (handle,): (Handle,)| {
+            with(state, &handle, |descriptor| Ok(DescriptorStat::from(descriptor.node.stat()?)))
+        };
+        at_once, "[method]descriptor.stat-at", |state, (handle, flags, path): (Handle, PathFlags, String)| {
             with(state, &handle, |descriptor| {
                 let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
                 Ok(DescriptorStat::from(descriptor.node.dir()?.stat_at(&path, follow)?))
             })
-        },
-    )?;
-    define(
-        instance,
-        "[method]descriptor.set-times",
-        |state, (handle, accessed, modified): (Handle, NewTimestamp, NewTimestamp)| {
-            let times = new_times(state, accessed, modified);
-            with(state, &handle, |descriptor| match &descriptor.node {
-                Node::Dir(dir) => dir.set_times(None, false, times),
-                Node::File(file) => file.set_times(times),
-            })
-        },
-    )?;
-    define(
-        instance,
-        "[method]descriptor.set-times-at",
-        |state, (handle, flags, path, accessed, modified): (Handle, PathFlags, String, NewTimestamp, NewTimestamp)| {
-            let times = new_times(state, accessed, modified);
-            let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
-            with(state, &handle, |descriptor| descriptor.node.dir()?.set_times(Some(&path), follow, times))
-        },
-    )
-}
-
-fn register_identity(instance: Instance<'_, '_>) -> Result<()> {
-    define(instance, "[method]descriptor.is-same-object", |state, (one, other): (Handle, Handle)| {
-        Ok((state.table.get(&one)?.node.identity() == state.table.get(&other)?.node.identity(),))
-    })?;
-    define(instance, "[method]descriptor.metadata-hash", |state, (handle,): (Handle,)| {
-        with(state, &handle, |descriptor| Ok(MetadataHash::from(descriptor.node.identity())))
-    })?;
-    define(
-        instance,
-        "[method]descriptor.metadata-hash-at",
-        |state, (handle, flags, path): (Handle, PathFlags, String)| {
+        };
+        at_once, "[method]descriptor.set-times",
+            |state, (handle, accessed, modified): (Handle, NewTimestamp, NewTimestamp)| {
+                let times = new_times(state, accessed, modified);
+                with(state, &handle, |descriptor| match &descriptor.node {
+                    Node::Dir(dir) => dir.set_times(None, false, times),
+                    Node::File(file) => file.set_times(times),
+                })
+            };
+        at_once, "[method]descriptor.set-times-at",
+            |state, (handle, flags, path, accessed, modified): (Handle, PathFlags, String, NewTimestamp, NewTimestamp)| {
+                let times = new_times(state, accessed, modified);
+                let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
+                with(state, &handle, |descriptor| descriptor.node.dir()?.set_times(Some(&path), follow, times))
+            };
+        at_once, "[method]descriptor.is-same-object", |state, (one, other): (Handle, Handle)| {
+            Ok((state.table.get(&one)?.node.identity() == state.table.get(&other)?.node.identity(),))
+        };
+        at_once, "[method]descriptor.metadata-hash", |state, (handle,): (Handle,)| {
+            with(state, &handle, |descriptor| Ok(MetadataHash::from(descriptor.node.identity())))
+        };
+        at_once, "[method]descriptor.metadata-hash-at", |state, (handle, flags, path): (Handle, PathFlags, String)| {
             with(state, &handle, |descriptor| {
                 let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
                 let options = OpenOptions { follow, ..OpenOptions::default() };
                 Ok(MetadataHash::from(descriptor.node.dir()?.open_at(&path, options)?.identity()))
             })
-        },
-    )
-}
-
-fn register_names(instance: Instance<'_, '_>) -> Result<()> {
-    define(
-        instance,
-        "[method]descriptor.open-at",
-        |state,
-         (handle, path_flags, path, open_flags, flags): (Handle, PathFlags, String, OpenFlags, DescriptorFlags)| {
-            let options = open_options(path_flags, open_flags, flags);
-            let opened = state.table.get(&handle)?.node.dir().and_then(|dir| dir.open_at(&path, options));
-            Ok((match opened {
-                Ok(node) => Ok(state.table.push(Descriptor { node, flags })?),
-                Err(error) => Err(ErrorCode::from(error)),
-            },))
-        },
-    )?;
-    define(instance, "[method]descriptor.create-directory-at", |state, (handle, path): (Handle, String)| {
-        with(state, &handle, |descriptor| descriptor.node.dir()?.create_dir_at(&path))
-    })?;
-    define(instance, "[method]descriptor.remove-directory-at", |state, (handle, path): (Handle, String)| {
-        with(state, &handle, |descriptor| descriptor.node.dir()?.remove_dir_at(&path))
-    })?;
-    define(instance, "[method]descriptor.unlink-file-at", |state, (handle, path): (Handle, String)| {
-        with(state, &handle, |descriptor| descriptor.node.dir()?.unlink_at(&path))
-    })?;
-    define(instance, "[method]descriptor.readlink-at", |state, (handle, path): (Handle, String)| {
-        with(state, &handle, |descriptor| descriptor.node.dir()?.readlink_at(&path))
-    })?;
-    define(
-        instance,
-        "[method]descriptor.symlink-at",
-        |state, (handle, target, path): (Handle, String, String)| {
+        };
+        // Names.
+        at_once, "[method]descriptor.open-at",
+            |state, (handle, path_flags, path, open_flags, flags): (Handle, PathFlags, String, OpenFlags, DescriptorFlags)| {
+                let options = open_options(path_flags, open_flags, flags);
+                let opened = state.table.get(&handle)?.node.dir().and_then(|dir| dir.open_at(&path, options));
+                Ok((match opened {
+                    Ok(node) => Ok(state.table.push(Descriptor { node, flags })?),
+                    Err(error) => Err(ErrorCode::from(error)),
+                },))
+            };
+        at_once, "[method]descriptor.create-directory-at", |state, (handle, path): (Handle, String)| {
+            with(state, &handle, |descriptor| descriptor.node.dir()?.create_dir_at(&path))
+        };
+        at_once, "[method]descriptor.remove-directory-at", |state, (handle, path): (Handle, String)| {
+            with(state, &handle, |descriptor| descriptor.node.dir()?.remove_dir_at(&path))
+        };
+        at_once, "[method]descriptor.unlink-file-at", |state, (handle, path): (Handle, String)| {
+            with(state, &handle, |descriptor| descriptor.node.dir()?.unlink_at(&path))
+        };
+        at_once, "[method]descriptor.readlink-at", |state, (handle, path): (Handle, String)| {
+            with(state, &handle, |descriptor| descriptor.node.dir()?.readlink_at(&path))
+        };
+        at_once, "[method]descriptor.symlink-at", |state, (handle, target, path): (Handle, String, String)| {
             with(state, &handle, |descriptor| descriptor.node.dir()?.symlink_at(&target, &path))
-        },
-    )?;
-    define(
-        instance,
-        "[method]descriptor.rename-at",
-        |state, (from, old, to, new): (Handle, String, Handle, String)| {
+        };
+        at_once, "[method]descriptor.rename-at", |state, (from, old, to, new): (Handle, String, Handle, String)| {
             let to = state.table.get(&to)?.node.dir();
             with(state, &from, |from| from.node.dir()?.rename_at(&old, &**to?, &new))
-        },
-    )?;
-    define(
-        instance,
-        "[method]descriptor.link-at",
-        |state, (from, _flags, old, to, new): (Handle, PathFlags, String, Handle, String)| {
-            let to = state.table.get(&to)?.node.dir();
-            with(state, &from, |from| from.node.dir()?.link_at(&old, &**to?, &new))
-        },
-    )
+        };
+        at_once, "[method]descriptor.link-at",
+            |state, (from, _flags, old, to, new): (Handle, PathFlags, String, Handle, String)| {
+                let to = state.table.get(&to)?.node.dir();
+                with(state, &from, |from| from.node.dir()?.link_at(&old, &**to?, &new))
+            };
+    }
 }

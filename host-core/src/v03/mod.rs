@@ -1,7 +1,6 @@
-//! WASI 0.3: interfaces that say in their types what can block. One module an interface (or a few that are one thing); each ends in
-//! its registration functions.
+//! WASI 0.3: interfaces that say in their types what can block. One module an interface, or a few that are one thing.
 //!
-//! A stream between a guest and the machine is a [`producer`](streams) or consumer that Wasmtime polls: it moves bytes between the
+//! A stream between a guest and the machine is a producer or consumer that Wasmtime polls ([`streams`]): it moves bytes between the
 //! guest's own memory and the port, without a buffer in between where the guest is ready. What goes wrong is told through the future
 //! that each of these functions returns beside the stream.
 
@@ -9,29 +8,71 @@ mod cli;
 mod clocks;
 mod filesystem;
 mod network;
-mod preopens;
 mod random;
 mod stdio;
 mod streams;
 
-pub use cli::{
-    mwasm_iface_cli_environment_0_3, mwasm_iface_cli_exit_0_3, mwasm_iface_cli_terminal_input_0_3,
-    mwasm_iface_cli_terminal_output_0_3, mwasm_iface_cli_terminal_stderr_0_3, mwasm_iface_cli_terminal_stdin_0_3,
-    mwasm_iface_cli_terminal_stdout_0_3, mwasm_iface_cli_types_0_3,
-};
-pub use clocks::{
-    mwasm_iface_clocks_monotonic_clock_0_3, mwasm_iface_clocks_system_clock_0_3, mwasm_iface_clocks_types_0_3,
-};
-pub use filesystem::mwasm_iface_filesystem_types_0_3;
-pub use network::{mwasm_iface_sockets_ip_name_lookup_0_3, mwasm_iface_sockets_types_0_3};
-pub use preopens::mwasm_iface_filesystem_preopens_0_3;
-pub use random::{
-    mwasm_iface_random_insecure_0_3, mwasm_iface_random_insecure_seed_0_3, mwasm_iface_random_random_0_3,
-};
-pub use stdio::{mwasm_iface_cli_stderr_0_3, mwasm_iface_cli_stdin_0_3, mwasm_iface_cli_stdout_0_3};
+use crate::State;
+use crate::interface::Interface;
+use alloc::boxed::Box;
+use core::future::Future;
+use core::pin::Pin;
+use wasmtime::Result;
+use wasmtime::component::{Accessor, ComponentNamedList, Lift, LinkerInstance, Lower};
 
-use crate::state::State;
-use wasmtime::StoreContextMut;
+/// All of them.
+pub const INTERFACES: &[Interface] = &[
+    cli::ENVIRONMENT,
+    cli::EXIT,
+    cli::INPUT,
+    cli::OUTPUT,
+    cli::STDERR,
+    cli::STDIN,
+    cli::STDOUT,
+    cli::TYPES,
+    clocks::MONOTONIC_CLOCK,
+    clocks::SYSTEM_CLOCK,
+    clocks::TYPES,
+    filesystem::PREOPENS,
+    filesystem::TYPES,
+    network::IP_NAME_LOOKUP,
+    network::TYPES,
+    random::INSECURE,
+    random::INSECURE_SEED,
+    random::RANDOM,
+    stdio::STDERR,
+    stdio::STDIN,
+    stdio::STDOUT,
+];
 
-/// The store as a host function sees it.
-type Context<'a> = StoreContextMut<'a, State>;
+/// What an `async` function of an interface returns.
+type Concurrent<'a, Answer> = Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>>;
+
+/// An `async` function.
+fn concurrent<Params, Answer>(
+    instance: &mut LinkerInstance<'_, State>,
+    name: &str,
+    handler: for<'a> fn(&'a Accessor<State>, Params) -> Concurrent<'a, Answer>,
+) -> Result<()>
+where
+    Params: ComponentNamedList + Lift + 'static,
+    Answer: ComponentNamedList + Lower + 'static,
+{
+    instance.func_wrap_concurrent(name, handler)
+}
+
+/// An `async` function that answers at once.
+fn at_once<Params, Answer>(
+    instance: &mut LinkerInstance<'_, State>,
+    name: &str,
+    handler: fn(&mut State, Params) -> Result<Answer>,
+) -> Result<()>
+where
+    Params: ComponentNamedList + Lift + Send + Sync + 'static,
+    Answer: ComponentNamedList + Lower + Send + Sync + 'static,
+{
+    instance.func_wrap_concurrent(name, move |accessor: &Accessor<State>, params: Params| {
+        let answered = accessor.with(|mut access| handler(access.get(), params));
+        Box::pin(async move { answered })
+    })
+}

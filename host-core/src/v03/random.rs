@@ -1,24 +1,27 @@
 //! `wasi:random`: as at 0.2, but a call may give fewer bytes than asked for.
 
-use crate::state::State;
-use crate::v02::random::{define_insecure, define_secure, define_seed};
-use wasmtime::Result;
-use wasmtime::component::Linker;
+use crate::interface::{interface, plain};
+use crate::v02::random::{at_most, insecure_bytes, insecure_seed, insecure_u64, secure_bytes, secure_u64};
 
-/// Registers `wasi:random/random@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_random_random_0_3(linker: &mut Linker<State>) -> Result<()> {
-    define_secure(linker.instance("wasi:random/random@0.3.0")?, true)
+interface! {
+    /// `wasi:random/random@0.3`.
+    RANDOM = "wasi:random/random", "0.3", "wasi:random/random@0.3.0" {
+        plain, "get-random-bytes", |context, (count,)| secure_bytes(context, (at_most(count),));
+        plain, "get-random-u64", secure_u64;
+    }
 }
 
-/// Registers `wasi:random/insecure@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_random_insecure_0_3(linker: &mut Linker<State>) -> Result<()> {
-    define_insecure(linker.instance("wasi:random/insecure@0.3.0")?, true)
+interface! {
+    /// `wasi:random/insecure@0.3`.
+    INSECURE = "wasi:random/insecure", "0.3", "wasi:random/insecure@0.3.0" {
+        plain, "get-insecure-random-bytes", |context, (count,)| insecure_bytes(context, (at_most(count),));
+        plain, "get-insecure-random-u64", insecure_u64;
+    }
 }
 
-/// Registers `wasi:random/insecure-seed@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_random_insecure_seed_0_3(linker: &mut Linker<State>) -> Result<()> {
-    define_seed(linker.instance("wasi:random/insecure-seed@0.3.0")?, "get-insecure-seed")
+interface! {
+    /// `wasi:random/insecure-seed@0.3`.
+    INSECURE_SEED = "wasi:random/insecure-seed", "0.3", "wasi:random/insecure-seed@0.3.0" {
+        plain, "get-insecure-seed", insecure_seed;
+    }
 }

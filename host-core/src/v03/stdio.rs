@@ -1,11 +1,9 @@
 //! `wasi:cli/stdin`, `stdout` and `stderr`: streams of bytes.
 
-use super::Context;
 use super::streams::{Failure, Input, Sink, read_stream, write_stream};
-use crate::state::State;
+use crate::interface::{interface, plain};
 use mwasm_ports::{ConsoleError, Output};
-use wasmtime::Result;
-use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower, StreamReader};
+use wasmtime::component::{ComponentType, Lift, Lower, StreamReader};
 
 /// `wasi:cli/types.error-code`.
 #[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
@@ -30,28 +28,27 @@ impl From<Failure> for ErrorCode {
     }
 }
 
-/// Registers `wasi:cli/stdin@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_stdin_0_3(linker: &mut Linker<State>) -> Result<()> {
-    linker.instance("wasi:cli/stdin@0.3.0")?.func_wrap("read-via-stream", |context: Context<'_>, (): ()| {
-        Ok((read_stream::<ErrorCode>(context, Input::Console)?,))
-    })
+interface! {
+    /// `wasi:cli/stdin@0.3`.
+    STDIN = "wasi:cli/stdin", "0.3", "wasi:cli/stdin@0.3.0" {
+        plain, "read-via-stream", |context, (): ()| Ok((read_stream::<ErrorCode>(context, Input::Console)?,));
+    }
 }
 
-fn define_output(mut instance: LinkerInstance<'_, State>, to: Output) -> Result<()> {
-    instance.func_wrap("write-via-stream", move |context: Context<'_>, (data,): (StreamReader<u8>,)| {
-        Ok((write_stream::<ErrorCode>(context, data, Sink::Console(to))?,))
-    })
+interface! {
+    /// `wasi:cli/stdout@0.3`.
+    STDOUT = "wasi:cli/stdout", "0.3", "wasi:cli/stdout@0.3.0" {
+        plain, "write-via-stream", |context, (data,): (StreamReader<u8>,)| {
+            Ok((write_stream::<ErrorCode>(context, data, Sink::Console(Output::Out))?,))
+        };
+    }
 }
 
-/// Registers `wasi:cli/stdout@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_stdout_0_3(linker: &mut Linker<State>) -> Result<()> {
-    define_output(linker.instance("wasi:cli/stdout@0.3.0")?, Output::Out)
-}
-
-/// Registers `wasi:cli/stderr@0.3`.
-#[unsafe(no_mangle)]
-pub fn mwasm_iface_cli_stderr_0_3(linker: &mut Linker<State>) -> Result<()> {
-    define_output(linker.instance("wasi:cli/stderr@0.3.0")?, Output::Err)
+interface! {
+    /// `wasi:cli/stderr@0.3`.
+    STDERR = "wasi:cli/stderr", "0.3", "wasi:cli/stderr@0.3.0" {
+        plain, "write-via-stream", |context, (data,): (StreamReader<u8>,)| {
+            Ok((write_stream::<ErrorCode>(context, data, Sink::Console(Output::Err))?,))
+        };
+    }
 }

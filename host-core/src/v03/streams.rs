@@ -214,9 +214,7 @@ impl<E: From<Failure> + Send + 'static + Unpin> StreamConsumer<State> for Writer
         let mut direct = source.as_direct(store.as_context_mut());
         let bytes = direct.remaining();
         let written = match &mut me.to {
-            Sink::Console(to) => {
-                buffers.write(&*console, *to, bytes).map(|()| bytes.len()).map_err(Failure::Console)
-            }
+            Sink::Console(to) => buffers.write(&*console, *to, bytes).map(|()| bytes.len()).map_err(Failure::Console),
             Sink::File(file, offset) => write(&**file, offset, bytes).map_err(Failure::File),
         };
         if let Ok(count) = written {

@@ -36,7 +36,10 @@ pub fn pack(linked: &[u8]) -> Result<Vec<u8>> {
         image.get_mut(at..at + segment.data.len()).context("overlapping segments")?.copy_from_slice(segment.data);
     }
     let elf_header = image.get(..HEADER_BYTES).is_some_and(|front| front.starts_with(b"\x7fELF"));
-    ensure!(elf_header, "the linked program does not start with its own header, so there is no room for the boot header");
+    ensure!(
+        elf_header,
+        "the linked program does not start with its own header, so there is no room for the boot header"
+    );
     let header = header(entry(linked)?.wrapping_sub(base), memory_bytes(linked)?)?;
     image.get_mut(..HEADER_BYTES).context("an image without room for a header")?.copy_from_slice(&header);
     Ok(image)

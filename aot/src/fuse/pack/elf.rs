@@ -30,7 +30,8 @@ pub fn pack(linked: &[u8], note: PvhNote) -> Result<Vec<u8>> {
     let ends = segments.iter().map(|segment| segment.p_offset(endian).saturating_add(segment.p_filesz(endian)));
     let end = usize::try_from(ends.max().context("a program without segments")?)?;
     let mut image = linked.get(..end).context("a segment outside of its file")?.to_vec();
-    let (front, _) = pod::from_bytes_mut::<FileHeader64<LittleEndian>>(&mut image).ok().context("no room for a header")?;
+    let (front, _) =
+        pod::from_bytes_mut::<FileHeader64<LittleEndian>>(&mut image).ok().context("no room for a header")?;
     front.e_shoff = U64::new(LittleEndian, 0);
     front.e_shnum = U16::new(LittleEndian, 0);
     front.e_shentsize = U16::new(LittleEndian, 0);

@@ -27,8 +27,11 @@ pub fn invoke(prepared: Prepared, call: &str) -> Result<ExitCode> {
     let types: Vec<Type> = WasmFunc::params(&function).collect();
     let arguments: Vec<Val> = parsed.to_wasm_params(&types).map_err(|error| {
         let types: Vec<String> = types.iter().map(|ty| DisplayType(ty).to_string()).collect();
-        Problem::usage(format!("the arguments of '{call}' do not fit: {error}"))
-            .help(format!("'{}' takes ({})", parsed.name(), types.join(", ")))
+        Problem::usage(format!("the arguments of '{call}' do not fit: {error}")).help(format!(
+            "'{}' takes ({})",
+            parsed.name(),
+            types.join(", ")
+        ))
     })?;
     let mut results = vec![Val::Bool(false); function.results().len()];
     let called = session.run(async |store, instance| {
@@ -84,7 +87,8 @@ fn functions(component: &Component) -> Vec<String> {
         match item.ty {
             ComponentItem::ComponentFunc(_) => names.push(name.to_owned()),
             ComponentItem::ComponentInstance(instance) => {
-                let (interface, version) = name.split_once('@').map_or((name, String::new()), |(i, v)| (i, format!("@{v}")));
+                let (interface, version) =
+                    name.split_once('@').map_or((name, String::new()), |(i, v)| (i, format!("@{v}")));
                 for (function, item) in instance.exports(engine) {
                     if let ComponentItem::ComponentFunc(_) = item.ty {
                         names.push(format!("{interface}.{function}{version}"));

@@ -28,7 +28,8 @@ use std::process::{Command, ExitCode};
 /// Runs what the arguments say.
 pub fn main(arguments: Run) -> Result<ExitCode> {
     if let Some(store) = &arguments.store {
-        let message = format!("cannot use the store '{}': no host of this version serves mwasm:storage", store.display());
+        let message =
+            format!("cannot use the store '{}': no host of this version serves mwasm:storage", store.display());
         return Err(Problem::usage(message).help("run without --store").into());
     }
     if let Some(file) = &arguments.file {
@@ -86,11 +87,15 @@ fn run_here(prepared: Prepared, dirs: Vec<(String, PathBuf)>) -> Result<ExitCode
 
 fn run_image(arguments: &Run, file: &Path, bytes: &[u8], found: &Found<'_>) -> Result<ExitCode> {
     if arguments.target.is_some_and(|target| target != found.target) {
-        let message = format!("'{}' is an image for {}, and cannot be run for another target", file.display(), found.target);
+        let message =
+            format!("'{}' is an image for {}, and cannot be run for another target", file.display(), found.target);
         return Err(Problem::usage(message).help("leave out --target, or build another image").into());
     }
     if let Some(flag) = arguments.set_at_build_time() {
-        let message = format!("{flag} has no effect on '{}': it is an image, and that was decided when it was built", file.display());
+        let message = format!(
+            "{flag} has no effect on '{}': it is an image, and that was decided when it was built",
+            file.display()
+        );
         return Err(Problem::usage(message).help(format!("give {flag} to mwasm aot")).into());
     }
     if found.target != Target::Desktop {
