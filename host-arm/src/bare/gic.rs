@@ -59,13 +59,6 @@ static DISTRIBUTOR: AtomicUsize = AtomicUsize::new(0);
 static SECOND: AtomicUsize = AtomicUsize::new(0);
 static VERSION: AtomicUsize = AtomicUsize::new(0);
 
-/// How an interrupt line counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    /// While it is high.
-    Level,
-}
-
 /// The controller does not do what its version should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unusable(&'static str);
@@ -138,8 +131,8 @@ fn wake(redistributor: usize) -> Result<(), Unusable> {
     awake.then_some(()).ok_or(Unusable("its redistributor does not wake up"))
 }
 
-/// Lets an interrupt through.
-pub fn enable(number: u32, trigger: Trigger) {
+/// Lets an interrupt through, while its line is up.
+pub fn enable(number: u32) {
     let (distributor, second) = (DISTRIBUTOR.load(Relaxed), SECOND.load(Relaxed));
     let third = VERSION.load(Relaxed) == 3;
     let own = number < FIRST_SHARED;
@@ -151,13 +144,9 @@ pub fn enable(number: u32, trigger: Trigger) {
         write_32(registers, GROUP + word, groups | bit);
     }
     if !own {
-        match trigger {
-            Trigger::Level => {
-                let at = CONFIGURATION + number as usize / 16 * 4;
-                let lines = read_32(registers, at);
-                write_32(registers, at, lines & !(2 << (number % 16 * 2)));
-            }
-        }
+        let at = CONFIGURATION + number as usize / 16 * 4;
+        let lines = read_32(registers, at);
+        write_32(registers, at, lines & !(2 << (number % 16 * 2)));
         if third {
             write_64(distributor, ROUTE + 8 * number as usize, read_register!("mpidr_el1") & AFFINITY);
         } else {

@@ -48,8 +48,8 @@ extern "C" fn start(blob: u64, image: u64) -> ! {
         fatal::end(Outcome::Failed, format_args!("{error}"));
     }
     timer::start(timer_interrupt);
-    gic::enable(timer_interrupt, gic::Trigger::Level);
-    gic::enable(serial.0.interrupt, gic::Trigger::Level);
+    gic::enable(timer_interrupt);
+    gic::enable(serial.0.interrupt);
     power::start(devices.button);
     mwasm_host_metal::bare::run()
 }

@@ -36,7 +36,7 @@ pub fn start(button: Option<(Device, u32)>) {
     write_32(base, ENABLE, bit);
     BASE.store(base, Relaxed);
     INTERRUPT.store(device.interrupt, Relaxed);
-    gic::enable(device.interrupt, gic::Trigger::Level);
+    gic::enable(device.interrupt);
 }
 
 /// Whether this is the button's interrupt.
