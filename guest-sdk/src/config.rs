@@ -46,7 +46,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(why) => write!(f, "the host cannot read its configuration: {why}"),
-            Self::Malformed { key, found, why } => write!(f, "the configuration value {key} = {found:?} is malformed: {why}"),
+            Self::Malformed { key, found, why } => {
+                write!(f, "the configuration value {key} = {found:?} is malformed: {why}")
+            }
         }
     }
 }
@@ -102,6 +104,9 @@ mod tests {
         assert_eq!(parse_found::<u16>("port", Some("80".into())), Ok(Some(80)));
         assert_eq!(parse_found::<u16>("port", None), Ok(None));
         let error = parse_found::<u16>("port", Some("many".into())).unwrap_err();
-        assert_eq!(error.to_string(), "the configuration value port = \"many\" is malformed: invalid digit found in string");
+        assert_eq!(
+            error.to_string(),
+            "the configuration value port = \"many\" is malformed: invalid digit found in string"
+        );
     }
 }

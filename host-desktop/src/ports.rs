@@ -19,7 +19,13 @@ impl Process {
     /// The process as a bundle of ports, without entropy, which is opened where an app asks for it.
     pub fn ports() -> Ports {
         let process = Arc::new(Self);
-        Ports { clock: process.clone(), entropy: None, console: process.clone(), idle: process.clone(), memory: process }
+        Ports {
+            clock: process.clone(),
+            entropy: None,
+            console: process.clone(),
+            idle: process.clone(),
+            memory: process,
+        }
     }
 
     /// Adds the kernel's entropy.

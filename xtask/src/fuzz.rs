@@ -51,7 +51,9 @@ pub fn main(arguments: &Arguments) -> Result<()> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     run::quiet(cargo.args(["--target", &triple, "--target-dir"]).arg(&target), "building the fuzz targets")?;
     step.done();
-    for name in TARGETS.iter().filter(|name| arguments.names.is_empty() || arguments.names.iter().any(|one| one == *name)) {
+    for name in
+        TARGETS.iter().filter(|name| arguments.names.is_empty() || arguments.names.iter().any(|one| one == *name))
+    {
         let step = progress::step(format!("fuzzing {name} with {} inputs", arguments.runs));
         let corpus = target.join("corpus").join(name);
         fs::create_dir_all(&corpus).with_context(|| format!("making {}", corpus.display()))?;

@@ -2,6 +2,7 @@
 //! one variant of [`Command`], one module beside this file. Everything a task needs beyond Rust itself comes through [`setup`], which
 //! tasks call as they go, so that no task asks for a step to be done by hand first.
 
+mod bench;
 mod build;
 mod demo;
 mod fuzz;
@@ -40,6 +41,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Every check and test
     Test(test::Arguments),
+    /// Times, side by side in one run
+    Bench(bench::Arguments),
     /// Run the fuzz targets for a bounded number of inputs
     Fuzz(fuzz::Arguments),
     /// Measure the promises of docs/specification.md
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Build(arguments) => build::main(&arguments),
         Command::Demo(arguments) => demo::main(&arguments),
         Command::Test(arguments) => test::main(&arguments),
+        Command::Bench(arguments) => bench::main(&arguments),
         Command::Fuzz(arguments) => fuzz::main(&arguments),
         Command::Spec(arguments) => spec::main(&arguments),
     };

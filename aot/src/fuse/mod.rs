@@ -41,13 +41,13 @@ pub struct Image {
     pub map: Node,
 }
 
-/// Where programs are loaded. Executables of Linux start where they always did; a Xen kernel at 1 MiB, above what PCs keep below it;
-/// ARM's images 2 MiB into the memory of QEMU's virt machine and of Xen's guests.
+/// The addresses that programs are linked for. Executables of Linux start where they always did; a Xen kernel at 1 MiB, above what PCs
+/// keep below it. An ARM image is loaded anywhere and maps itself there: above all physical memory, which it maps as it is.
 const fn base(target: Target) -> u64 {
     match target {
         Target::Desktop => 0x40_0000,
         Target::Xen => 0x10_0000,
-        Target::Arm => 0x4020_0000,
+        Target::Arm => 0x7f00_0000_0000,
     }
 }
 

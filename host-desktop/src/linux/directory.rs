@@ -82,7 +82,8 @@ fn identity(metadata: &cap::Metadata) -> (u64, u64) {
 }
 
 fn file_times(times: NewTimes) -> FileTimes {
-    let system = |time: WallTime| SystemTime::UNIX_EPOCH + Duration::new(time.seconds, time.nanoseconds.min(999_999_999));
+    let system =
+        |time: WallTime| SystemTime::UNIX_EPOCH + Duration::new(time.seconds, time.nanoseconds.min(999_999_999));
     let mut set = FileTimes::new();
     if let Some(accessed) = times.accessed {
         set = set.set_accessed(system(accessed));
@@ -117,7 +118,11 @@ impl Dir for HostDir {
             }
             if metadata.is_dir() {
                 let writes = options.write || options.truncate;
-                return if writes { Err(ErrorCode::IsDirectory) } else { Ok(Node::Dir(Arc::new(Self(check(self.0.open_dir(path))?)))) };
+                return if writes {
+                    Err(ErrorCode::IsDirectory)
+                } else {
+                    Ok(Node::Dir(Arc::new(Self(check(self.0.open_dir(path))?))))
+                };
             }
             if options.directory {
                 return Err(ErrorCode::NotDirectory);

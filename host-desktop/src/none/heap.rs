@@ -24,7 +24,8 @@ unsafe impl Source for Mmap {
         let bytes = parts.into_iter().try_fold(0usize, usize::checked_add);
         let bytes = bytes.and_then(|bytes| bytes.checked_next_multiple_of(BLOCK_BYTES)).ok_or(())?;
         // SAFETY: a fresh mapping.
-        let base = unsafe { sys::mmap(0, bytes, sys::PROT_READ_WRITE, sys::MAP_PRIVATE_ANONYMOUS_NORESERVE) }.map_err(drop)?;
+        let base =
+            unsafe { sys::mmap(0, bytes, sys::PROT_READ_WRITE, sys::MAP_PRIVATE_ANONYMOUS_NORESERVE) }.map_err(drop)?;
         // SAFETY: the mapping is new, writable and the heap's alone.
         unsafe { talc.claim(base as *mut u8, bytes) }.map(drop).ok_or(())
     }

@@ -51,9 +51,8 @@ const SI_ADDR: usize = 16;
 
 unsafe extern "C" fn on_signal(signal: i32, info: *const u8, frame: *const SignalFrame) {
     // SAFETY: the kernel passes both for handlers with SA_SIGINFO.
-    let (instruction, frame_pointer, address) = unsafe {
-        ((*frame).instruction(), (*frame).frame_pointer(), info.add(SI_ADDR).cast::<usize>().read())
-    };
+    let (instruction, frame_pointer, address) =
+        unsafe { ((*frame).instruction(), (*frame).frame_pointer(), info.add(SI_ADDR).cast::<usize>().read()) };
     let has_address = matches!(signal as usize, sys::SIGSEGV | sys::SIGBUS);
     match WASMTIME.load(Relaxed) {
         0 => {}
