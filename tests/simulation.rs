@@ -23,7 +23,7 @@ fn run_on(ports: Ports, name: &str, args: &'static [&'static str]) -> Result<Out
         "hello-rust-p3" => Entry::Run03("wasi:cli/run@0.3.0"),
         _ => Entry::Run02(run_export(&component)),
     };
-    Ok(linux::run_on(ports, &component, &plan(args, entry), &[])?)
+    linux::run_on(ports, &component, &plan(args, entry), &[]).map_err(|error| anyhow::anyhow!("{error:#}"))
 }
 
 /// The name of the export `wasi:cli/run` in a component's bytes: it stands there as it is.
