@@ -1,10 +1,12 @@
 //! `mwasm aot`: images that run, the same bytes every time. Without host objects in the tested program, it must say how to get them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod common;
 
 use common::{Folder, errors, has_hosts, hello, text};
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const TARGETS: [&str; 3] = ["desktop", "xen", "arm"];
 
@@ -100,8 +102,8 @@ fn inspect_reads_the_decisions_back() {
     assert_eq!(image["policy"]["listen"], serde_json::json!(["tcp:80"]));
     assert_eq!(image["policy"]["connect"], serde_json::json!(["tcp:example.org:25"]));
     let imports = found["imports"].as_array().unwrap();
-    assert!(imports.iter().any(|import| import["name"] == "wasi:cli/stdout@0.2.0#get-stdout"), "{imports:?}");
-    assert!(!imports.iter().any(|import| import["name"].as_str().unwrap().contains("stdin")), "{imports:?}");
+    assert!(imports.iter().any(|import| import["name"] == "wasi:cli/stdout@0.2.12#get-stdout"), "{imports:?}");
+    assert!(!imports.iter().any(|import| import["name"].as_str().unwrap().contains("stderr")), "{imports:?}");
     assert!(found["sizes"]["bytes"].as_u64().unwrap() > 100_000);
     let cfg = std::fs::read_to_string(folder.path().join("image.cfg")).unwrap();
     assert!(cfg.contains("type = \"pvh\"") && cfg.contains("kernel = \"image\""), "{cfg}");
@@ -139,5 +141,55 @@ fn what_was_decided_cannot_be_changed() {
         let output = folder.mwasm(arguments);
         assert_eq!(output.status.code(), Some(2));
         assert!(errors(&output).contains(message), "{}", errors(&output));
+    }
+}
+
+/// A virtual machine that waits for input is asked to end, and does; no QEMU is left.
+#[test]
+fn a_signal_presses_the_power_button() {
+    for target in ["xen", "arm"] {
+        let folder = Folder::new();
+        if !has_hosts() {
+            assert!(!built(&folder, target, &[]));
+            continue;
+        }
+        folder.write("waits.wat", common::waits());
+        let output = folder.mwasm(&["aot", "waits.wat", "--target", target, "-o", "image"]);
+        assert!(output.status.success(), "{}", errors(&output));
+        let mut child = folder.command(&["run", "image"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = child.stdout.take().unwrap();
+        let mut word = [0; 6];
+        out.read_exact(&mut word).unwrap();
+        assert_eq!(&word, b"ready\n");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(143), "{target}");
+        // The pipe is at its end when nobody has it any more: neither mwasm nor a machine of it.
+        let mut rest = Vec::new();
+        out.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"", "{target}");
+    }
+}
+
+/// What comes in goes out, whatever the bytes.
+#[test]
+fn every_byte_passes_a_virtual_machine() {
+    let bytes: Vec<u8> = (0..=255).collect();
+    for target in ["xen", "arm"] {
+        let folder = Folder::new();
+        if !has_hosts() {
+            assert!(!built(&folder, target, &[]));
+            continue;
+        }
+        folder.write("echoes.wat", common::echoes(bytes.len()));
+        let output = folder.mwasm(&["aot", "echoes.wat", "--target", target, "-o", "image"]);
+        assert!(output.status.success(), "{}", errors(&output));
+        let mut child = folder.command(&["run", "image"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut word = [0; 6];
+        child.stdout.as_mut().unwrap().read_exact(&mut word).unwrap();
+        assert_eq!(&word, b"ready\n");
+        child.stdin.as_mut().unwrap().write_all(&bytes).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.stdout), (Some(0), bytes.clone()), "{target}");
     }
 }

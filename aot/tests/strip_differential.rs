@@ -4,6 +4,7 @@
 //! environment that calls the host: `env <- a <- b`. Some of their exports are lifted, the others are dead. Every
 //! lifted export is then called in the component as it was and in the stripped one, each time in a fresh instance, with
 //! the same arguments: results, traps and the calls that the host sees must be equal.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use arbitrary::Unstructured;
 use mwasm_aot::strip::strip;
@@ -259,7 +260,7 @@ fn program(seed: u64, config: &Config) -> (Vec<u8>, Vec<(String, FuncType)>) {
     for (instance, prefix, shape) in [(1, "env", &env_shape), (2, "a", &a_shape), (3, "b", &b_shape)] {
         for (name, ty) in shape.liftable() {
             // Two of three exports stay unused.
-            if name == DIGEST || random.next() % 3 == 0 {
+            if name == DIGEST || random.next().is_multiple_of(3) {
                 let export = if name == DIGEST { DIGEST.to_string() } else { format!("{prefix}-{}", lifted.len()) };
                 lift(&mut out, lifted.len() as u32, instance, name, &export, ty);
                 lifted.push((export, ty.clone()));
@@ -275,7 +276,7 @@ fn import_host(out: &mut wasm_encoder::Component) {
     let mut imports = ComponentImportSection::new();
     let mut lowered = CanonicalFunctionSection::new();
     for index in 0..HOST_FUNCS {
-        imports.import(&format!("host{index}"), ComponentTypeRef::Func(0));
+        imports.import(format!("host{index}"), ComponentTypeRef::Func(0));
         lowered.lower(index, []);
     }
     out.section(&types).section(&imports).section(&lowered);
@@ -343,7 +344,7 @@ fn behaviour(engine: &Engine, component: &Component, export: &str, args: &[Val])
 fn argument(random: &mut Random, ty: ValType) -> Val {
     // Small numbers meet table slots and addresses, large ones meet bounds.
     let bits = random.next();
-    let bits = if bits % 4 == 0 { random.next() } else { bits >> 60 };
+    let bits = if bits.is_multiple_of(4) { random.next() } else { bits >> 60 };
     match ty {
         ValType::I32 => Val::S32(bits as i32),
         ValType::I64 => Val::S64(bits as i64),

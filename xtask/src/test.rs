@@ -21,11 +21,10 @@ const STEPS: &[Step] = &[
     ("set-up", || setup::all()),
     ("mwasm and its host objects", || build::main(&build::Arguments {})),
     ("lints", lints),
-    ("unit tests", unit_tests),
-    ("fuzz targets", || fuzz::main(&fuzz::Arguments::default())),
     ("example apps", || guests::ensure(&[])),
-    ("tests on all targets", target_tests),
+    ("tests", tests),
     ("conformance table", table),
+    ("fuzz targets", || fuzz::main(&fuzz::Arguments::default())),
     ("promises", || spec::main(&spec::Arguments::default())),
 ];
 
@@ -58,16 +57,13 @@ fn lints() -> Result<()> {
     cargo(&["clippy", "--quiet", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"])
 }
 
-fn unit_tests() -> Result<()> {
-    cargo(&["test", "--quiet", "--release", "--workspace", "--exclude", "mwasm-tests"])
-}
-
-fn target_tests() -> Result<()> {
+/// All packages at once, so that what they share is built once: cargo builds a dependency again for each set of features.
+fn tests() -> Result<()> {
     let conformance = paths::target()?.join("conformance");
     if conformance.exists() {
         fs::remove_dir_all(&conformance).with_context(|| format!("removing {}", conformance.display()))?;
     }
-    cargo(&["test", "--release", "--package", "mwasm-tests"])
+    cargo(&["test", "--release", "--workspace"])
 }
 
 /// Prints the table of what ran where, from what the tests wrote down.

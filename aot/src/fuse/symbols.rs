@@ -117,6 +117,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::single_range_in_vec_init, reason = "lists of ranges are what is tested")]
     fn holes_are_cut_out() {
         assert_eq!(without(0..10, &[2..4, 6..8]), [0..2, 4..6, 8..10]);
         assert_eq!(without(0..10, &[0..10]), [] as [Range<u64>; 0]);

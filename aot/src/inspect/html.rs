@@ -73,7 +73,7 @@ impl fmt::Display for Text<'_> {
 
 fn write_map(sizes: &Node, out: &mut String) -> fmt::Result {
     let mut parts: Vec<&Node> = sizes.children.iter().collect();
-    parts.sort_by(|a, b| b.bytes.cmp(&a.bytes));
+    parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
     let colour = |name: &str| parts.iter().position(|part| part.name == name).unwrap_or(COLOURS).min(COLOURS - 1);
     out.push_str("<section>\n<h2>Where the bytes went</h2>\n<ul class=\"legend\">\n");
     for part in &parts {

@@ -81,7 +81,7 @@ fn parts(sizes: &Node) -> Vec<Part> {
             parts.push(Part { name: format!("{}: {}", part.name, child.name), bytes: child.bytes });
         }
     }
-    parts.sort_by(|a, b| b.bytes.cmp(&a.bytes));
+    parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
     parts
 }
 

@@ -47,7 +47,7 @@ pub fn layout(root: &Node, width: f64, height: f64) -> Vec<Tile<'_>> {
 
 fn place<'a>(parent: &'a Node, rect: Rect, path: &[&'a str], tiles: &mut Vec<Tile<'a>>) {
     let mut children: Vec<&Node> = parent.children.iter().collect();
-    children.sort_by(|a, b| b.bytes.cmp(&a.bytes));
+    children.sort_by_key(|part| std::cmp::Reverse(part.bytes));
     for (node, rect) in squarify(&children, rect) {
         if rect.w < MIN_SIDE || rect.h < MIN_SIDE {
             continue;

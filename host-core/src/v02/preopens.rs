@@ -28,7 +28,10 @@ pub(crate) fn directories(state: &mut State) -> Vec<(String, Arc<dyn Dir>)> {
 }
 
 /// What `get-directories` gives: descriptors with their paths.
-pub(crate) fn opened(mut context: Context<'_>, (): ()) -> Result<(Vec<(Resource<Descriptor>, String)>,)> {
+type Opened = Vec<(Resource<Descriptor>, String)>;
+
+/// Opens all directories.
+pub(crate) fn opened(mut context: Context<'_>, (): ()) -> Result<(Opened,)> {
     let state = context.data_mut();
     let opened = directories(state).into_iter().map(|(path, dir)| {
         let descriptor = Descriptor::preopened(Node::Dir(dir));

@@ -15,7 +15,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use wasmtime::Result;
-use wasmtime::component::{ComponentType, FutureReader, Lift, Lower, Resource, StreamReader};
+use wasmtime::component::{ComponentType, Lift, Lower, Resource, StreamReader};
 
 macro_rules! error_codes {
     ($($case:ident = $name:literal),* $(,)?) => {
@@ -217,7 +217,7 @@ impl From<(u64, u64)> for MetadataHash {
 
 type Handle = Resource<Descriptor>;
 /// The future by which a guest learns how a stream ended.
-type End = FutureReader<Result<(), ErrorCode>>;
+type End = super::streams::End<ErrorCode>;
 
 /// Runs `action` on what a handle stands for.
 fn with<T>(

@@ -22,10 +22,11 @@ use wasmtime::{AsContextMut, Result, StoreContextMut};
 /// The most bytes that one step moves, where the guest's buffer does not set it.
 const STEP_BYTES: usize = 16 << 10;
 
+/// The future by which a guest learns how a stream ended.
+pub(super) type End<E> = FutureReader<Result<(), E>>;
+
 /// Where a result goes, and the future by which the guest learns it. One that is dropped without a result stands for success.
-pub(super) fn result_future<E>(
-    store: impl AsContextMut<Data = State>,
-) -> Result<(oneshot::Sender<E>, FutureReader<Result<(), E>>)>
+pub(super) fn result_future<E>(store: impl AsContextMut<Data = State>) -> Result<(oneshot::Sender<E>, End<E>)>
 where
     Result<(), E>: Lower + wasmtime::component::Lift,
     E: Send + Sync + 'static,
@@ -96,10 +97,7 @@ struct Writer<E> {
 }
 
 /// A stream of bytes from the machine, and the future that tells how it ended.
-pub(super) fn read_stream<E>(
-    mut store: StoreContextMut<'_, State>,
-    from: Input,
-) -> Result<(StreamReader<u8>, FutureReader<Result<(), E>>)>
+pub(super) fn read_stream<E>(mut store: StoreContextMut<'_, State>, from: Input) -> Result<(StreamReader<u8>, End<E>)>
 where
     E: From<Failure> + Send + Sync + 'static + Unpin,
     Result<(), E>: Lower + wasmtime::component::Lift,
@@ -110,11 +108,7 @@ where
 }
 
 /// Takes all of a guest's stream; the future tells how that ended.
-pub(super) fn write_stream<E>(
-    mut store: StoreContextMut<'_, State>,
-    data: StreamReader<u8>,
-    to: Sink,
-) -> Result<FutureReader<Result<(), E>>>
+pub(super) fn write_stream<E>(mut store: StoreContextMut<'_, State>, data: StreamReader<u8>, to: Sink) -> Result<End<E>>
 where
     E: From<Failure> + Send + Sync + 'static + Unpin,
     Result<(), E>: Lower + wasmtime::component::Lift,

@@ -1,5 +1,6 @@
 //! `mwasm doctor`: what is missing on this machine, and the command that mends it.
 
+use crate::boot;
 use crate::cli::{Doctor, Format};
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
@@ -9,7 +10,7 @@ use mwasm_aot::target::{Arch, Target};
 use serde::Serialize;
 use std::env;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -131,18 +132,23 @@ fn install(package: &str) -> String {
 
 /// Hardware virtualisation, for Xen images on x86_64 machines.
 fn kvm() -> Check {
-    let device = "/dev/kvm";
-    let opened = File::options().read(true).write(true).open(device);
-    let (ok, found) = match &opened {
-        Ok(_) => (true, "usable".to_owned()),
-        Err(error) => (false, format!("not usable: {error}")),
+    let usable = boot::kvm();
+    let mend = match &usable {
+        Ok(()) => None,
+        Err(_) if !Path::new(boot::KVM).exists() => Some("sudo modprobe --all kvm kvm_intel kvm_amd"),
+        Err(_) if File::options().read(true).write(true).open(boot::KVM).is_err() => {
+            Some("sudo usermod --append --groups kvm $USER")
+        }
+        Err(_) => Some("run mwasm on a machine that is not virtual"),
     };
-    let mend = opened.err().map(|error| match error.kind() {
-        std::io::ErrorKind::PermissionDenied => "sudo usermod --append --groups kvm $USER".to_owned(),
-        _ => "sudo modprobe --all kvm kvm_intel kvm_amd".to_owned(),
-    });
-    let purpose = "boots Xen images at full speed; without it QEMU emulates the processor";
-    Check { name: device.to_owned(), purpose, ok, needed: false, found, mend }
+    Check {
+        name: boot::KVM.to_owned(),
+        purpose: "boots Xen images at full speed; without it QEMU emulates the processor",
+        ok: usable.is_ok(),
+        needed: false,
+        found: usable.map_or_else(|why| format!("not used: {why}"), |()| "usable".to_owned()),
+        mend: mend.map(str::to_owned),
+    }
 }
 
 /// Runs desktop images of the other architecture.

@@ -47,7 +47,10 @@ pub fn pack(linked: &[u8]) -> Result<Vec<u8>> {
 
 /// The boot header of an image whose entry is `entry` bytes behind its start, and that takes `memory` bytes.
 fn header(entry: u64, memory: u64) -> Result<[u8; HEADER_BYTES]> {
-    ensure!(entry < BRANCH_REACH_BYTES && entry % INSTRUCTION_BYTES == 0, "the entry, at {entry:#x}, is out of reach");
+    ensure!(
+        entry < BRANCH_REACH_BYTES && entry.is_multiple_of(INSTRUCTION_BYTES),
+        "the entry, at {entry:#x}, is out of reach"
+    );
     let branch = BRANCH | u32::try_from(entry / INSTRUCTION_BYTES)?;
     let mut header = [0; HEADER_BYTES];
     let mut put = |at: usize, bytes: &[u8]| {

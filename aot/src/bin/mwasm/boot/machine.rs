@@ -82,7 +82,7 @@ impl<'a> Guest<'a> {
             Target::Xen => {
                 let mut qemu = Command::new("qemu-system-x86_64");
                 qemu.args(["-M", "microvm,x-option-roms=off,pit=off,pic=off,rtc=on,acpi=on,isa-serial=on"]);
-                if File::options().read(true).write(true).open("/dev/kvm").is_ok() {
+                if kvm().is_ok() {
                     qemu.args(["-accel", "kvm"]);
                 }
                 qemu.arg("-device").arg(format!("isa-debugcon,iobase={CODE_PORT},chardev=code"));
@@ -114,6 +114,24 @@ impl<'a> Guest<'a> {
         }
     }
 }
+
+/// Whether the hardware's virtualisation can be used; if not, why.
+///
+/// A machine that is itself virtual may offer it and then fail on instructions that its hypervisor does not know, which stops the guest
+/// without a word. Emulation is slower and works.
+pub fn kvm() -> Result<(), String> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err("this machine has another architecture".to_owned());
+    }
+    File::options().read(true).write(true).open(KVM).map_err(|error| error.to_string())?;
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let is_virtual =
+        cpu.lines().any(|line| line.starts_with("flags") && line.split(' ').any(|flag| flag == "hypervisor"));
+    if is_virtual { Err("this machine is itself virtual; QEMU emulates instead".to_owned()) } else { Ok(()) }
+}
+
+/// The device of the hardware's virtualisation.
+pub const KVM: &str = "/dev/kvm";
 
 /// A file that has no name and is gone when nobody has it open.
 fn in_memory(bytes: &[u8]) -> Result<OwnedFd> {

@@ -13,7 +13,7 @@
 mod machine;
 mod qmp;
 
-pub use machine::Guest;
+pub use machine::{Guest, KVM, kvm};
 
 use anyhow::{Context, Result};
 use machine::Wires;
@@ -31,7 +31,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long an image may take to end when it was asked to.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(5);
 /// Bytes that are passed on at a time.
 const CHUNK_BYTES: usize = 16 << 10;
 
