@@ -13,14 +13,15 @@ use wasmtime::{Config, Engine};
 /// The version of Wasmtime, which an image and its host object share.
 pub const WASMTIME_VERSION: &str = "48.0.8";
 
-/// The settings for an app that is compiled for `arch`; `concurrency` for one that uses the component model's async.
-pub fn config(arch: Arch, concurrency: bool) -> Result<Config> {
+/// The settings for an app that is compiled for `arch`; `concurrency` for one that uses the component model's async, `paged_data` for
+/// one whose data is to be mapped.
+pub fn config(arch: Arch, concurrency: bool, paged_data: bool) -> Result<Config> {
     let mut config = Config::new();
     config.target(arch.triple()).map_err(error)?;
     config.wasm_component_model(true);
     config.wasm_component_model_async(concurrency);
     config.concurrency_support(concurrency);
-    config.memory_init_cow(true);
+    config.memory_init_cow(paged_data);
     config.generate_address_map(false);
     config.native_unwind_info(false);
     config.debug_symbols(false);
@@ -34,8 +35,8 @@ pub fn config(arch: Arch, concurrency: bool) -> Result<Config> {
 }
 
 /// A compiler with the settings of [`config`].
-pub fn compiler(arch: Arch, concurrency: bool) -> Result<Engine> {
-    Engine::new(&config(arch, concurrency)?).map_err(error)
+pub fn compiler(arch: Arch, concurrency: bool, paged_data: bool) -> Result<Engine> {
+    Engine::new(&config(arch, concurrency, paged_data)?).map_err(error)
 }
 
 /// Wasmtime's errors as this crate passes them on.
@@ -45,13 +46,13 @@ pub fn error(error: wasmtime::Error) -> anyhow::Error {
 
 /// The WebAssembly features that apps may use.
 pub fn features() -> Result<WasmFeatures> {
-    Ok(compiler(Arch::X86_64, true)?.get_wasm_features())
+    Ok(compiler(Arch::X86_64, true, false)?.get_wasm_features())
 }
 
 /// Whether a valid component uses the component model's async: `async` functions, streams, futures, or the built-ins for them. It
 /// does if it is not valid without.
 pub fn uses_async(component: &[u8]) -> Result<bool> {
-    let without = compiler(Arch::X86_64, false)?.get_wasm_features();
+    let without = compiler(Arch::X86_64, false, false)?.get_wasm_features();
     Ok(Validator::new_with_features(without).validate_all(component).is_err())
 }
 
@@ -63,7 +64,7 @@ mod tests {
     fn both_architectures_have_a_compiler() {
         for arch in Arch::ALL {
             for concurrency in [false, true] {
-                compiler(arch, concurrency).unwrap();
+                compiler(arch, concurrency, false).unwrap();
             }
         }
     }

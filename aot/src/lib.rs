@@ -110,7 +110,7 @@ pub fn build(request: Request<'_>, out: &Path, watch: &mut dyn Watch) -> Result<
     let native = compile::compile(&app, arch, &mut report)?;
     watch.begins("fuse");
     let imports = report.kept_imports();
-    let plan = settings.plan(Provenance {
+    let mut plan = settings.plan(Provenance {
         mwasm: env!("CARGO_PKG_VERSION"),
         wasmtime: engine::WASMTIME_VERSION,
         target: target.name(),
@@ -118,6 +118,7 @@ pub fn build(request: Request<'_>, out: &Path, watch: &mut dyn Watch) -> Result<
         component_sha256: &app.sha256,
         imports: imports.iter().map(String::as_str).collect(),
     });
+    plan.memory.paged_data = native.paged_data;
     let image = fuse::fuse(&native, &plan, &needed, target, arch, &mut report)?;
     let xl = (target == Target::Xen).then(|| fuse::pack::xl::configuration(&plan, out, image.memory_bytes));
     report.image = Some(ImageRow {

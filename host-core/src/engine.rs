@@ -12,16 +12,16 @@ pub const CONCURRENCY: bool = cfg!(feature = "component-model-async");
 
 /// Applies the shared settings for a guest stack of `stack_bytes`.
 ///
-/// `concurrency` must be that of the host that will run the code: [`CONCURRENCY`] when it is this one.
-pub fn configure(config: &mut Config, stack_bytes: u64, concurrency: bool) {
+/// `concurrency` must be that of the host that will run the code: [`CONCURRENCY`] when it is this one. `paged_data` is that of the
+/// plan's memory.
+pub fn configure(config: &mut Config, stack_bytes: u64, paged_data: bool, concurrency: bool) {
     let stack = usize::try_from(stack_bytes).unwrap_or(usize::MAX / 2);
     let host_stack = usize::try_from(HOST_STACK_BYTES).unwrap_or(usize::MAX / 2);
     config.wasm_component_model(true);
     config.concurrency_support(concurrency);
     config.max_wasm_stack(stack);
     config.async_stack_size(stack.saturating_add(host_stack));
-    // Wizer-made snapshots hold data segments that are worth mapping; the platform decides whether it can.
-    config.memory_init_cow(true);
+    config.memory_init_cow(paged_data);
     // Images keep function names, for traps; addresses within functions and unwind tables would cost more than they tell.
     config.generate_address_map(false);
     config.native_unwind_info(false);

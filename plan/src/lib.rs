@@ -99,6 +99,9 @@ pub struct Memory {
     pub heap_bytes: Option<u64>,
     /// The most stack that guest code may use.
     pub stack_bytes: u64,
+    /// Whether the app's data is laid out in pages, which a host maps, and copies when they are written. It is in apps with much of it;
+    /// others are smaller with their data as it is, which is copied at the start.
+    pub paged_data: bool,
 }
 
 /// Stack of guest code, in bytes, unless the manifest says otherwise: what Wasmtime's command line gives, too.
@@ -106,7 +109,7 @@ pub const DEFAULT_STACK_BYTES: u64 = 1 << 20;
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { heap_bytes: None, stack_bytes: DEFAULT_STACK_BYTES }
+        Self { heap_bytes: None, stack_bytes: DEFAULT_STACK_BYTES, paged_data: false }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::report::{Report, Stage};
 use crate::target::Arch;
 use anyhow::{Context, Result};
 use object::{Object, ObjectSection, ObjectSymbol};
+use wasmparser::{Parser, Payload};
 use wasmtime::Engine;
 
 /// An app as machine code.
@@ -20,6 +21,8 @@ pub struct Native {
     pub cwasm: Vec<u8>,
     /// Whether it needs a host with the component model's async.
     pub concurrency: bool,
+    /// Whether its data is laid out in pages; see [`mwasm_plan::Memory`].
+    pub paged_data: bool,
     /// Its functions, in the order of their addresses.
     pub functions: Vec<Function>,
     /// The sections that a host reads, with their sizes in bytes.
@@ -38,18 +41,35 @@ pub struct Function {
 /// Compiles the app.
 pub fn compile(app: &App, arch: Arch, report: &mut Report) -> Result<Native> {
     let concurrency = engine::uses_async(&app.component)?;
-    let mut config = engine::config(arch, concurrency)?;
+    let paged_data = data_bytes(&app.component)? >= PAGED_DATA_BYTES;
+    let mut config = engine::config(arch, concurrency, paged_data)?;
     config.debug_symbols(true);
     let compiler = Engine::new(&config).map_err(engine::error)?;
     let symbolic =
         compiler.precompile_component(&app.component).map_err(engine::error).context("cannot compile the app")?;
     let functions = functions(&symbolic)?;
-    let cwasm = slim::slim(&symbolic, arch, concurrency)?;
+    let cwasm = slim::slim(&symbolic, arch, concurrency, paged_data)?;
     let kind = if concurrency { "uses the component model's async" } else { "uses no async" };
     let stage = Stage::new("compile", app.component.len(), cwasm.len());
     report.stage(stage.note(format!("for {arch}: {} functions; {kind}", functions.len())));
     let sections = sections(&cwasm)?;
-    Ok(Native { cwasm, concurrency, functions, sections })
+    Ok(Native { cwasm, concurrency, paged_data, functions, sections })
+}
+
+/// From this much on, data is laid out in pages: copying it at every start would take longer than the gaps between are worth.
+const PAGED_DATA_BYTES: usize = 256 << 10;
+
+/// Bytes of the data of all core modules.
+fn data_bytes(component: &[u8]) -> Result<usize> {
+    let mut bytes = 0;
+    for payload in Parser::new(0).parse_all(component) {
+        if let Payload::DataSection(section) = payload? {
+            for segment in section {
+                bytes += segment?.data.len();
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 fn functions(cwasm: &[u8]) -> Result<Vec<Function>> {

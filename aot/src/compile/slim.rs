@@ -9,10 +9,12 @@ use anyhow::{Context, Result};
 use object::elf::{FileHeader64, SHT_NULL, SHT_PROGBITS, SHT_STRTAB, SHT_SYMTAB};
 use object::read::elf::{FileHeader, SectionHeader};
 use object::write::elf::{FileHeader as NewHeader, SectionHeader as NewSection, Writer};
-use object::{Endianness, elf};
+use object::{Endianness, Object, ObjectSymbol, SymbolKind, elf};
 
 /// Section of the settings that the app was compiled with.
 const SETTINGS: &str = ".wasmtime.engine";
+/// Section of the machine code.
+const TEXT: &str = ".text";
 /// Pages of all hosts, in bytes: the most that a section of an app needs to be aligned to.
 const PAGE_BYTES: u64 = 4096;
 
@@ -25,8 +27,9 @@ struct Kept<'a> {
 }
 
 /// The app without what no host reads.
-pub fn slim(cwasm: &[u8], arch: Arch, concurrency: bool) -> Result<Vec<u8>> {
-    let plain = engine::compiler(arch, concurrency)?.precompile_component(EMPTY_COMPONENT).map_err(engine::error)?;
+pub fn slim(cwasm: &[u8], arch: Arch, concurrency: bool, paged_data: bool) -> Result<Vec<u8>> {
+    let plain = engine::compiler(arch, concurrency, paged_data)?;
+    let plain = plain.precompile_component(EMPTY_COMPONENT).map_err(engine::error)?;
     let settings = kept(&plain)?.into_iter().find(|section| section.name == SETTINGS);
     let settings = settings.context("a precompiled app without settings")?.data;
     let mut sections = kept(cwasm)?;
@@ -34,9 +37,20 @@ pub fn slim(cwasm: &[u8], arch: Arch, concurrency: bool) -> Result<Vec<u8>> {
         if section.name == SETTINGS {
             section.data = settings;
         }
+        if section.name == TEXT {
+            let end = text_end(cwasm)?.next_multiple_of(PAGE_BYTES);
+            section.data = section.data.get(..usize::try_from(end)?).unwrap_or(section.data);
+        }
         section.align = section.align.min(PAGE_BYTES);
     }
     write(cwasm, &sections)
+}
+
+/// Where the last function ends, in bytes from the start of the code.
+fn text_end(cwasm: &[u8]) -> Result<u64> {
+    let file = object::File::parse(cwasm)?;
+    let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
+    Ok(functions.map(|symbol| symbol.address().saturating_add(symbol.size())).max().unwrap_or(0))
 }
 
 /// The component that does nothing, in binary.
@@ -118,7 +132,7 @@ mod tests {
     use super::*;
     use wasmtime::Engine;
 
-    const TEXT: &str = r#"(component
+    const ADD: &str = r#"(component
         (core module $m
             (memory (export "memory") 1)
             (data (i32.const 0) "some data")
@@ -130,13 +144,13 @@ mod tests {
     /// What a host reads must be what Wasmtime would have written without symbols, byte for byte.
     #[test]
     fn only_symbols_and_padding_go() {
-        let component = wat::parse_str(TEXT).unwrap();
+        let component = wat::parse_str(ADD).unwrap();
         for (arch, concurrency) in [(Arch::X86_64, false), (Arch::X86_64, true), (Arch::Aarch64, false)] {
-            let mut config = engine::config(arch, concurrency).unwrap();
+            let mut config = engine::config(arch, concurrency, true).unwrap();
             let plain = Engine::new(&config).unwrap().precompile_component(&component).unwrap();
             config.debug_symbols(true);
             let symbolic = Engine::new(&config).unwrap().precompile_component(&component).unwrap();
-            let slim = slim(&symbolic, arch, concurrency).unwrap();
+            let slim = slim(&symbolic, arch, concurrency, true).unwrap();
             let list = |cwasm: &[u8]| -> Vec<_> {
                 let sections = kept(cwasm).unwrap();
                 sections
@@ -144,7 +158,11 @@ mod tests {
                     .map(|section| (section.name.to_owned(), section.flags, section.data.to_vec()))
                     .collect()
             };
-            assert_eq!(list(&slim), list(&plain), "{arch} {concurrency}");
+            for ((name, flags, data), wanted) in list(&slim).into_iter().zip(list(&plain)) {
+                let (same, padding) = wanted.2.split_at(data.len());
+                assert_eq!((&name, flags, data.as_slice()), (&wanted.0, wanted.1, same), "{arch} {concurrency}");
+                assert!(padding.is_empty() || (name == super::TEXT && padding.iter().all(|byte| *byte == 0)), "{name}");
+            }
             assert!(slim.len() <= plain.len());
             assert_eq!(slim[..20], plain[..20], "the header says what kind of file it is");
             assert_eq!(Engine::detect_precompiled(&slim), Some(wasmtime::Precompiled::Component));

@@ -73,6 +73,7 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
         memory: Memory {
             heap_bytes: layer.heap_bytes.or(default.heap_bytes),
             stack_bytes: layer.stack_bytes.unwrap_or(default.stack_bytes),
+            ..default
         },
         listen: union(layer.listen.unwrap_or_default(), flags.listen),
         connect: union(layer.connect.unwrap_or_default(), flags.connect),

@@ -12,12 +12,14 @@ use wasmparser::{ComponentName, CustomSectionReader, KnownCustom, Name};
 pub fn module_names(custom: &CustomSectionReader<'_>, numbers: &Numbers) -> Option<NameSection> {
     let KnownCustom::Name(reader) = custom.as_known() else { return None };
     let mut out = NameSection::new();
-    let direct = |map, space| filter(map, |index| numbers.get(space, index));
+    let direct = |map, space| filter(map, |index| numbers.get(space, index), str::to_owned);
     let indirect = |map, space| filter_indirect(map, |index| numbers.get(space, index));
     for name in reader.into_iter().map_while(Result::ok) {
         match name {
             Name::Module { name, .. } => out.module(name),
-            Name::Function(map) => put(direct(map, CoreSpace::Func), |m| out.functions(m)),
+            Name::Function(map) => {
+                put(filter(map, |index| numbers.get(CoreSpace::Func, index), readable), |m| out.functions(m));
+            }
             Name::Local(map) => put(indirect(map, CoreSpace::Func), |m| out.locals(m)),
             Name::Label(map) => put(indirect(map, CoreSpace::Func), |m| out.labels(m)),
             Name::Type(map) => put(direct(map, CoreSpace::Type), |m| out.types(m)),
@@ -41,7 +43,7 @@ pub fn component_names(
 ) -> Option<ComponentNameSection> {
     let KnownCustom::ComponentName(reader) = custom.as_known() else { return None };
     let mut out = ComponentNameSection::new();
-    let direct = |map, space| filter(map, |index| number(space, index));
+    let direct = |map, space| filter(map, |index| number(space, index), str::to_owned);
     for name in reader.into_iter().map_while(Result::ok) {
         match name {
             ComponentName::Component { name, .. } => out.component(name),
@@ -71,13 +73,22 @@ fn put<M>(map: Option<M>, write: impl FnOnce(&M)) {
     }
 }
 
+/// A function's name as a person knows it: Rust's mangled names, which are longer and which no host takes apart, as paths.
+fn readable(name: &str) -> String {
+    rustc_demangle::try_demangle(name).map_or_else(|_| name.to_owned(), |path| format!("{path:#}"))
+}
+
 /// The names of the items that remain, `None` if there are none. New numbers rise with the old ones, as the format
 /// asks.
-fn filter(map: wasmparser::NameMap<'_>, number: impl Fn(u32) -> Option<u32>) -> Option<NameMap> {
+fn filter(
+    map: wasmparser::NameMap<'_>,
+    number: impl Fn(u32) -> Option<u32>,
+    rename: impl Fn(&str) -> String,
+) -> Option<NameMap> {
     let mut out = NameMap::new();
     for naming in map.into_iter().map_while(Result::ok) {
         if let Some(index) = number(naming.index) {
-            out.append(index, naming.name);
+            out.append(index, &rename(naming.name));
         }
     }
     (!out.is_empty()).then_some(out)
@@ -92,7 +103,7 @@ fn filter_indirect(
     let mut any = false;
     for naming in map.into_iter().map_while(Result::ok) {
         if let Some(index) = number(naming.index)
-            && let Some(names) = filter(naming.names, Some)
+            && let Some(names) = filter(naming.names, Some, str::to_owned)
         {
             out.append(index, &names);
             any = true;

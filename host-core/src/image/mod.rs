@@ -98,7 +98,7 @@ fn run_plan(ports: &Ports, plan: &Plan<'static>) -> Result<Outcome> {
         check_tree(dir).map_err(|error| Error::msg(format!("its embedded files are damaged: {error}")))?;
     }
     let mut config = Config::new();
-    engine::configure(&mut config, plan.memory.stack_bytes, engine::CONCURRENCY);
+    engine::configure(&mut config, plan.memory.stack_bytes, plan.memory.paged_data, engine::CONCURRENCY);
     engine::detect_features(&mut config);
     config.with_custom_code_memory(Some(Arc::new(code::InPlace)));
     config.with_host_stack(Arc::new(stacks::Guarded));

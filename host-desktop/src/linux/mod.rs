@@ -47,7 +47,7 @@ pub fn run_on(ports: Ports, component: &[u8], plan: &Plan<'static>, dirs: &[Host
 /// The engine of `mwasm run`: the settings of an image, but with what a person needs to find a fault.
 pub fn engine(stack_bytes: u64) -> Result<Engine> {
     let mut config = Config::new();
-    engine::configure(&mut config, stack_bytes, true);
+    engine::configure(&mut config, stack_bytes, true, true);
     config.generate_address_map(true);
     config.debug_symbols(true);
     config.native_unwind_info(true);

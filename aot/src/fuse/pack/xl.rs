@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn memory_follows_the_plan() {
-        let memory = Memory { heap_bytes: Some(64 << 20), stack_bytes: 1 << 20 };
+        let memory = Memory { heap_bytes: Some(64 << 20), ..Memory::default() };
         let plan = Plan { name: "my app", memory, ..Plan::default() };
         let text = configuration(&plan, Path::new("out/hello.xen"), 900 << 10);
         assert!(text.contains("memory = 90\n"), "{text}");

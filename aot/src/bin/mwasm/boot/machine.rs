@@ -81,7 +81,7 @@ impl<'a> Guest<'a> {
             Target::Desktop => bail!("a desktop image is run, not booted"),
             Target::Xen => {
                 let mut qemu = Command::new("qemu-system-x86_64");
-                qemu.args(["-M", "microvm,x-option-roms=off,pit=off,pic=off,rtc=on,acpi=on,isa-serial=on"]);
+                qemu.args(["-M", "microvm,x-option-roms=off,rtc=on,acpi=on,isa-serial=on"]);
                 if kvm().is_ok() {
                     qemu.args(["-accel", "kvm"]);
                 }
