@@ -161,7 +161,7 @@ mod tests {
             for ((name, flags, data), wanted) in list(&slim).into_iter().zip(list(&plain)) {
                 let (same, padding) = wanted.2.split_at(data.len());
                 assert_eq!((&name, flags, data.as_slice()), (&wanted.0, wanted.1, same), "{arch} {concurrency}");
-                assert!(padding.is_empty() || (name == super::TEXT && padding.iter().all(|byte| *byte == 0)), "{name}");
+                assert!(padding.is_empty() || (name == TEXT && padding.iter().all(|byte| *byte == 0)), "{name}");
             }
             assert!(slim.len() <= plain.len());
             assert_eq!(slim[..20], plain[..20], "the header says what kind of file it is");
