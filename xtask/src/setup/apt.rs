@@ -31,11 +31,30 @@ pub fn install(packages: &[&str], purpose: &str) -> Result<()> {
     }
     let step = progress::step(format!("installing {purpose}: {names}"));
     with_update(purpose, || {
-        let mut command = apt_get(&["install", "--yes", "--no-install-recommends"]);
-        run::quiet(command.args(packages).env("DEBIAN_FRONTEND", "noninteractive"), &format!("installing {purpose}"))
+        let mut command = apt_get(&["install", "--yes", "--no-install-recommends", "--allow-downgrades"]);
+        command.args(packages).args(tools_beside(packages)).env("DEBIAN_FRONTEND", "noninteractive");
+        run::quiet(&mut command, &format!("installing {purpose}"))
     })?;
     step.done();
     Ok(())
+}
+
+/// Where QEMU is installed: its tools, if they are there already and newer (from the release's backports). Such tools refuse to stand
+/// beside the release's QEMU, so they go back to its version.
+fn tools_beside(packages: &[&str]) -> Option<String> {
+    if !packages.iter().any(|package| package.starts_with("qemu-")) {
+        return None;
+    }
+    let version = |package: &str, label: &str| {
+        let policy =
+            run::output(Command::new("apt-cache").args(["policy", package]), "asking for a package's versions");
+        let line =
+            policy.ok()?.lines().find_map(|line| line.trim().strip_prefix(label).map(str::trim).map(str::to_owned))?;
+        (line != "(none)").then_some(line)
+    };
+    let tools = version("qemu-utils", "Installed:")?;
+    let release = version("qemu-system-common", "Candidate:")?;
+    (tools != release).then(|| format!("qemu-utils={release}"))
 }
 
 /// Downloads `packages` as `.deb` files into `directory`. Installs nothing, and needs no root.
