@@ -6,7 +6,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use mwasm_ports::{Console, ConsoleError, Input, Output, Ready};
+use mwasm_ports::{Console, ConsoleError, Input, Output};
 
 /// How much is read ahead from standard input, in bytes.
 pub const INPUT_BUFFER_BYTES: usize = 4096;
@@ -83,7 +83,7 @@ impl Buffers {
         Ok(())
     }
 
-    /// Hands over what waits; says whether nothing waits any more. If not, [`Ready::CONSOLE_OUT`] is to be waited for.
+    /// Hands over what waits; says whether nothing waits any more. If not, [`CONSOLE_OUT`](mwasm_ports::Ready::CONSOLE_OUT) is to be waited for.
     pub fn drain(&mut self, console: &dyn Console, to: Output) -> Result<bool, ConsoleError> {
         let pending = self.pending(to);
         while !pending.is_empty() {
@@ -96,9 +96,6 @@ impl Buffers {
         Ok(true)
     }
 }
-
-/// What a drain waits for.
-pub const DRAIN: Ready = Ready::CONSOLE_OUT;
 
 #[cfg(test)]
 mod tests {
