@@ -215,7 +215,15 @@ impl<'a> Node<'a> {
     }
 
     fn is(&self, compatible: &str) -> bool {
-        self.compatible.split(|byte| *byte == 0).any(|name| name == compatible.as_bytes())
+        let mut rest = self.compatible;
+        while rest.len() >= compatible.len() {
+            if rest.strip_prefix(compatible.as_bytes()).is_some_and(|rest| matches!(rest, [] | [0, ..])) {
+                return true;
+            }
+            let Some(name) = tree::text(rest) else { return false };
+            rest = rest.get(name.len() + 1..).unwrap_or_default();
+        }
+        false
     }
 
     fn is_enabled(&self) -> bool {

@@ -13,15 +13,15 @@ use core::future::Future;
 use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower, Resource, ResourceType};
 use wasmtime::{Result, StoreContextMut};
 
-/// Registers one function or resource with the instance of its interface.
-pub type Register = fn(&mut LinkerInstance<'_, State>) -> Result<()>;
+/// Registers one function or resource with the instance of its interface, under the name that the app knows it by.
+pub type Register = fn(&mut LinkerInstance<'_, State>, &str) -> Result<()>;
 
 /// An interface that this host serves.
 pub struct Interface {
     /// The name by which a linker knows it, such as `wasi:cli/exit@0.2.0`: Wasmtime matches any patch version to it.
     pub name: &'static str,
-    /// Its functions and resources.
-    pub items: &'static [Register],
+    /// Its functions and resources, with their names.
+    pub items: &'static [(&'static str, Register)],
 }
 
 /// The store as a host function sees it.
@@ -87,10 +87,13 @@ macro_rules! interface {
             name: $linker_name,
             items: &[$({
                 #[unsafe(export_name = concat!("mwasm:", $name, "/", $version, "#", $item))]
-                fn register(instance: &mut wasmtime::component::LinkerInstance<'_, $crate::State>) -> wasmtime::Result<()> {
-                    $kind(instance, $item, $handler)
+                fn register(
+                    instance: &mut wasmtime::component::LinkerInstance<'_, $crate::State>,
+                    name: &str,
+                ) -> wasmtime::Result<()> {
+                    $kind(instance, name, $handler)
                 }
-                register
+                ($item, register as $crate::interface::Register)
             }),*],
         };
     };

@@ -28,6 +28,8 @@ pub mod console;
 pub mod engine;
 pub mod failure;
 pub mod fs;
+#[cfg(any(feature = "image", test))]
+pub mod heap;
 #[cfg(feature = "image")]
 pub mod image;
 pub mod interface;

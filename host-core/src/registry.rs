@@ -20,7 +20,7 @@ pub fn interfaces() -> impl Iterator<Item = &'static Interface> {
 pub fn register_all(linker: &mut Linker<State>) -> Result<()> {
     for interface in interfaces() {
         let mut instance = linker.instance(interface.name)?;
-        interface.items.iter().try_for_each(|register| register(&mut instance))?;
+        interface.items.iter().try_for_each(|(name, register)| register(&mut instance, name))?;
     }
     Ok(())
 }

@@ -6,7 +6,8 @@
 ///   word  content
 ///    0,1  address and length in bytes of the precompiled app
 ///    2,3  address and length in bytes of the encoded plan
-///    4,5  address and number of items: three words each, address and length in bytes of the interface's name for the linker, and
+///    4,5  address and number of items: five words each, address and length in bytes of the name that the app has for the interface,
+///         of the name that it has for the item, and
 ///         the function that registers the item; the items of an interface stand together
 ///    6,7  address and number of port openers (`fn(&mut Ports)`)
 /// ```
@@ -20,6 +21,6 @@ pub const PORT_ENTROPY: &str = "mwasm_port_entropy";
 /// Section of the image table and of the plan.
 pub const SECTION_PLAN: &str = ".rodata.mwasm_plan";
 /// Section of the precompiled app; page-aligned, so that its code can be made executable where it lies.
-pub const SECTION_APP: &str = ".rodata.mwasm_app";
-/// Section of the names of interfaces.
+pub const SECTION_APP: &str = "mwasm_app";
+/// Section of the names of interfaces and items.
 pub const SECTION_NAMES: &str = ".rodata.mwasm_names";

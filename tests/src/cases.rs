@@ -77,6 +77,7 @@ pub fn all() -> Result<Vec<Case>> {
         stderr: b"",
         code,
     };
+    cases.push(plain("hello-world", "hello-world", "Rust", &[], text("hello-world/expected.txt")?, 0));
     cases.push(plain("sqlite", "sqlite", "C", &[], text("sqlite/expected.txt")?, 0));
     cases.push(plain("exit 0", "traps", "Rust", &["exit", "0"], Vec::new(), 0));
     cases.push(plain("sleep", "traps", "Rust", &["sleep", "20"], Vec::new(), 0));

@@ -23,6 +23,16 @@ pub fn guests() -> Result<PathBuf> {
     Ok(target()?.join("guests"))
 }
 
+/// Where cargo keeps what it downloads: `$CARGO_HOME`, else `~/.cargo`.
+pub fn cargo_home() -> Result<PathBuf> {
+    if let Some(home) = env::var_os("CARGO_HOME").filter(|home| !home.is_empty()) {
+        return Ok(env::current_dir()?.join(home));
+    }
+    let home =
+        env::var_os("HOME").context("neither CARGO_HOME nor HOME is set, so cargo's downloads cannot be found")?;
+    Ok(PathBuf::from(home).join(".cargo"))
+}
+
 /// The toolchains that `setup` installs: `$MWASM_CACHE`, else `$XDG_CACHE_HOME/mwasm`, else `~/.cache/mwasm`. Outside the repository,
 /// so that clones share it and `cargo clean` leaves it alone.
 pub fn cache() -> Result<PathBuf> {

@@ -33,7 +33,7 @@ pub fn main(arguments: &Arguments) -> Result<()> {
     setup::qemu()?;
     setup::tools()?;
     build::main(&build::Arguments {})?;
-    guests::ensure(&["hello-rust", "traps"])?;
+    guests::ensure(&["hello-rust", "hello-world", "traps"])?;
     let document = paths::root()?.join("docs/specification.md");
     let text = fs::read_to_string(&document).with_context(|| format!("reading {}", document.display()))?;
     let promises = parse(&text)?;
@@ -83,11 +83,16 @@ fn parse(text: &str) -> Result<Vec<Promise>> {
 
 fn measure(key: &str, work: &Path) -> Result<u64> {
     match key {
-        "size-desktop-x86_64" => size(work, &["--target", "desktop", "--arch", "x86_64"]),
-        "size-desktop-aarch64" => size(work, &["--target", "desktop", "--arch", "aarch64"]),
-        "size-xen" => size(work, &["--target", "xen"]),
-        "size-arm" => size(work, &["--target", "arm"]),
-        "instructions-desktop" => callgrind(work),
+        "size-desktop-x86_64" => size(work, "hello-world", DESKTOP),
+        "size-desktop-aarch64" => size(work, "hello-world", &["--target", "desktop", "--arch", "aarch64"]),
+        "size-xen" => size(work, "hello-world", &["--target", "xen"]),
+        "size-arm" => size(work, "hello-world", &["--target", "arm"]),
+        "size-full-desktop-x86_64" => size(work, "hello-rust", DESKTOP),
+        "size-full-desktop-aarch64" => size(work, "hello-rust", &["--target", "desktop", "--arch", "aarch64"]),
+        "size-full-xen" => size(work, "hello-rust", &["--target", "xen"]),
+        "size-full-arm" => size(work, "hello-rust", &["--target", "arm"]),
+        "instructions-desktop" => callgrind(work, "hello-world"),
+        "instructions-full-desktop" => callgrind(work, "hello-rust"),
         "instructions-microvm" => count_microvm(work),
         "instructions-virt" => count_virt(work),
         "memory-microvm" => smallest_memory(work),
@@ -100,19 +105,21 @@ fn image(work: &Path, guest: &str, target: &[&str], args: &[&str]) -> Result<Pat
     let image = work.join(format!("{guest}-{}", target.concat().replace('-', "")));
     let mut mwasm = Command::new(paths::target()?.join("release/mwasm"));
     mwasm.arg("aot").arg(paths::guests()?.join(format!("{guest}.wasm"))).args(target).arg("-o").arg(&image);
-    if guest.starts_with("hello") {
+    if guest == "hello-rust" {
         mwasm.arg("--embed").arg(format!("{}::/site", paths::root()?.join("examples/hello/site").display()));
     }
     run::quiet(mwasm.arg("--").args(args), "fusing an image")?;
     Ok(image)
 }
 
-fn size(work: &Path, target: &[&str]) -> Result<u64> {
-    Ok(fs::metadata(image(work, "hello-rust", target, &[])?)?.len())
+const DESKTOP: &[&str] = &["--target", "desktop", "--arch", "x86_64"];
+
+fn size(work: &Path, guest: &str, target: &[&str]) -> Result<u64> {
+    Ok(fs::metadata(image(work, guest, target, &[])?)?.len())
 }
 
-fn callgrind(work: &Path) -> Result<u64> {
-    let image = image(work, "hello-rust", &["--target", "desktop", "--arch", "x86_64"], &[])?;
+fn callgrind(work: &Path, guest: &str) -> Result<u64> {
+    let image = image(work, guest, DESKTOP, &[])?;
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(image);
     let output = run::finish(&mut valgrind, "counting instructions with callgrind")?;

@@ -3,7 +3,10 @@
 //! Wasmtime compiles with symbols, because the size map wants to know each function by name; then [`slim`] takes out all that no host
 //! reads.
 
+mod metadata;
 mod slim;
+
+pub use metadata::{Import, Item};
 
 use crate::app::App;
 use crate::engine;
@@ -19,6 +22,8 @@ use wasmtime::Engine;
 pub struct Native {
     /// The precompiled app: an ELF file that a host with Wasmtime loads.
     pub cwasm: Vec<u8>,
+    /// The interfaces that it imports, with the names that the host must serve them by.
+    pub imports: Vec<Import>,
     /// Whether it needs a host with the component model's async.
     pub concurrency: bool,
     /// Whether its data is laid out in pages; see [`mwasm_plan::Memory`].
@@ -48,12 +53,12 @@ pub fn compile(app: &App, arch: Arch, report: &mut Report) -> Result<Native> {
     let symbolic =
         compiler.precompile_component(&app.component).map_err(engine::error).context("cannot compile the app")?;
     let functions = functions(&symbolic)?;
-    let cwasm = slim::slim(&symbolic, arch, concurrency, paged_data)?;
+    let (cwasm, imports) = slim::slim(&symbolic, arch, concurrency, paged_data)?;
     let kind = if concurrency { "uses the component model's async" } else { "uses no async" };
     let stage = Stage::new("compile", app.component.len(), cwasm.len());
     report.stage(stage.note(format!("for {arch}: {} functions; {kind}", functions.len())));
     let sections = sections(&cwasm)?;
-    Ok(Native { cwasm, concurrency, paged_data, functions, sections })
+    Ok(Native { cwasm, imports, concurrency, paged_data, functions, sections })
 }
 
 /// From this much on, data is laid out in pages: copying it at every start would take longer than the gaps between are worth.

@@ -16,14 +16,14 @@ mod table;
 
 pub use hosts::{has as has_host, name as host_name};
 
-use crate::compile::Native;
+use crate::compile::{Import, Native};
 use crate::imports::Needed;
 use crate::problem::Problem;
 use crate::report::{Part, Report, Stage};
 use crate::target::{Arch, Target};
 use anyhow::{Context, Result};
 use map::Node;
-use mwasm_plan::{Plan, symbols as names};
+use mwasm_plan::{Plan, interfaces, symbols as names};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -82,7 +82,7 @@ fn fuse_with(
 ) -> Result<Image> {
     let encoded =
         mwasm_plan::encode(plan).ok().context("the plan, with all embedded files, is too large for an image")?;
-    let items = items(&host, needed)?;
+    let items = items(&host, &native.imports)?;
     let mut ports: Vec<&str> = needed.iter().flat_map(|needed| needed.row.ports).copied().collect();
     ports.sort_unstable();
     ports.dedup();
@@ -97,24 +97,24 @@ fn fuse_with(
 }
 
 /// The items of the table: all functions that the app calls, and the resources that are an interface's own.
-fn items(host: &[u8], needed: &[Needed]) -> Result<Vec<table::Item>> {
+fn items(host: &[u8], imports: &[Import]) -> Result<Vec<table::Item>> {
     let file = object::File::parse(host).context("a damaged host object")?;
     let defined = file.symbols().filter(|symbol| symbol.is_definition()).filter_map(|symbol| symbol.name().ok());
     let served: BTreeSet<&str> = defined.filter(|name| name.starts_with(names::ITEM_PREFIX)).collect();
     let mut items = Vec::new();
-    for Needed { row, functions, resources } in needed {
-        let item = |name: &String| table::Item { interface: row.linker_name(), symbol: row.symbol(name) };
-        for function in functions {
-            if !served.contains(row.symbol(function).as_str()) {
-                let message =
-                    format!("the app calls '{function}' of '{}', which this host does not serve", row.linker_name());
+    for Import { interface, short, items: imported } in imports {
+        let row = interfaces::find(interface).with_context(|| format!("'{interface}' is no interface of a host"))?;
+        for item in imported {
+            let symbol = row.symbol(&item.name);
+            if served.contains(symbol.as_str()) {
+                items.push(table::Item { interface: short.clone(), name: item.short.clone(), symbol });
+            } else if !item.is_resource {
+                let message = format!("the app calls '{}' of '{interface}', which this host does not serve", item.name);
                 return Err(Problem::new(message)
                     .help("build the app against an older patch version of the interface")
                     .into());
             }
         }
-        let own = resources.iter().filter(|resource| served.contains(row.symbol(resource).as_str()));
-        items.extend(own.chain(functions).map(item));
     }
     Ok(items)
 }

@@ -1,9 +1,9 @@
 //! The object that joins an app with a host: the image table, the app and the plan.
 //!
 //! ```text
-//!   .rodata.mwasm_app    the precompiled app, page-aligned
-//!   .rodata.mwasm_plan   mwasm_image, the table's eight words | items: name and function | ports: functions | the plan
-//!   .rodata.mwasm_names  names of interfaces
+//!   .rodata.mwasm_plan   mwasm_image, the table's eight words | items: names and function | ports: functions | the plan
+//!   .rodata.mwasm_names  names of interfaces and items
+//!   mwasm_app            the precompiled app, page-aligned
 //! ```
 //!
 //! The table is the only reference to registration functions and port openers, so the linker drops those that are not in it. See
@@ -39,14 +39,16 @@ pub struct Contents<'a> {
 /// A function or resource that the host registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// The interface's name for the linker of components.
+    /// The interface's name in the precompiled app.
     pub interface: String,
+    /// Its own name there.
+    pub name: String,
     /// The symbol of the function that registers the item.
     pub symbol: String,
 }
 
-/// Words of an item in the table: address and length of the interface's name, the function.
-const ITEM_WORDS: u64 = 3;
+/// Words of an item in the table: address and length of the interface's name, the same of its own, the function.
+const ITEM_WORDS: u64 = 5;
 
 /// Writes the object.
 pub fn write(arch: Arch, contents: &Contents<'_>) -> Result<Vec<u8>> {
@@ -63,10 +65,11 @@ pub fn write(arch: Arch, contents: &Contents<'_>) -> Result<Vec<u8>> {
     let plan = section(&mut object, symbols::SECTION_PLAN);
 
     let names = section(&mut object, symbols::SECTION_NAMES);
-    let mut interfaces: Vec<&str> = contents.items.iter().map(|item| item.interface.as_str()).collect();
-    interfaces.dedup();
-    let places: BTreeMap<&str, u64> =
-        interfaces.iter().map(|name| (*name, object.append_section_data(names, name.as_bytes(), 1))).collect();
+    let mut places: BTreeMap<&str, u64> = BTreeMap::new();
+    for name in contents.items.iter().flat_map(|item| [&item.interface, &item.name]) {
+        places.entry(name).or_insert_with(|| object.append_section_data(names, name.as_bytes(), 1));
+    }
+    let place = |name: &String| places.get(name.as_str()).copied().unwrap_or_default();
     let items_at = TABLE_WORDS * WORD_BYTES;
     let item_count = contents.items.len() as u64;
     let ports_at = items_at + item_count * ITEM_WORDS * WORD_BYTES;
@@ -74,7 +77,7 @@ pub fn write(arch: Arch, contents: &Contents<'_>) -> Result<Vec<u8>> {
     let app_bytes = contents.app.len() as u64;
     let plan_bytes = contents.plan.len() as u64;
     let mut words = vec![0, app_bytes, 0, plan_bytes, 0, item_count, 0, contents.ports.len() as u64];
-    words.extend(contents.items.iter().flat_map(|item| [0, item.interface.len() as u64, 0]));
+    words.extend(contents.items.iter().flat_map(|item| [0, item.interface.len() as u64, 0, item.name.len() as u64, 0]));
     words.resize((plan_at / WORD_BYTES) as usize, 0);
     let words: Vec<u8> = words.iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
     object.append_section_data(plan, &words, WORD_BYTES);
@@ -90,8 +93,9 @@ pub fn write(arch: Arch, contents: &Contents<'_>) -> Result<Vec<u8>> {
     }
     let mut word = TABLE_WORDS;
     for item in contents.items {
-        words.point(word, names, places.get(item.interface.as_str()).copied().unwrap_or_default())?;
-        words.point_to_function(word + 2, &item.symbol)?;
+        words.point(word, names, place(&item.interface))?;
+        words.point(word + 2, names, place(&item.name))?;
+        words.point_to_function(word + 4, &item.symbol)?;
         word += ITEM_WORDS;
     }
     for port in contents.ports {
@@ -147,8 +151,12 @@ mod tests {
     fn the_table_names_what_the_linker_must_find() {
         let plan = mwasm_plan::encode(&mwasm_plan::Plan::default()).unwrap();
         for arch in Arch::ALL {
-            let item = |interface: &str, symbol: &str| Item { interface: interface.into(), symbol: symbol.into() };
-            let items = [item("a:a/a", "mwasm:a"), item("a:a/a", "mwasm:b"), item("b:b/b", "mwasm:c")];
+            let item = |interface: &str, name: &str, symbol: &str| Item {
+                interface: interface.into(),
+                name: name.into(),
+                symbol: symbol.into(),
+            };
+            let items = [item("0", "0", "mwasm:a"), item("0", "1", "mwasm:b"), item("1", "0", "mwasm:c")];
             let contents = Contents { app: b"app", plan: &plan, items: &items, ports: &["mwasm_port_c"] };
             let bytes = write(arch, &contents).unwrap();
             let file = object::File::parse(&*bytes).unwrap();
@@ -164,8 +172,8 @@ mod tests {
             assert_eq!(data[40..48], 3u64.to_le_bytes(), "number of items");
             assert_eq!(data[56..64], 1u64.to_le_bytes(), "number of ports");
             assert_eq!(mwasm_plan::find(data).unwrap(), plan);
-            assert_eq!(section.relocations().count(), 4 + 2 * 3 + 1);
-            assert_eq!(file.section_by_name(symbols::SECTION_NAMES).unwrap().data().unwrap(), b"a:a/ab:b/b");
+            assert_eq!(section.relocations().count(), 4 + 3 * 3 + 1);
+            assert_eq!(file.section_by_name(symbols::SECTION_NAMES).unwrap().data().unwrap(), b"01");
         }
     }
 }

@@ -79,19 +79,23 @@ _start:
     msr cpacr_el1, x0
     isb
 
-    // .bss, first byte by byte up to a multiple of 16. What is behind its end belongs to the same page.
+    // .bss, first byte by byte up to a multiple of 64. What is behind its end belongs to the same page.
     adrp x0, __bss_start
     add x0, x0, :lo12:__bss_start
     adrp x1, _end
     add x1, x1, :lo12:_end
     mov x2, x0
-3:  tst x0, #15
+3:  tst x0, #63
     b.eq 4f
     strb wzr, [x0], #1
     b 3b
 4:  cmp x0, x1
     b.hs 5f
-    stp xzr, xzr, [x0], #16
+    stp xzr, xzr, [x0]
+    stp xzr, xzr, [x0, #16]
+    stp xzr, xzr, [x0, #32]
+    stp xzr, xzr, [x0, #48]
+    add x0, x0, #64
     b 4b
 5:
     adrp x21, __ehdr_start              // where the image is

@@ -40,17 +40,34 @@ struct Image {
 /// A function or resource of an interface; those of an interface stand together.
 #[repr(C)]
 struct Item {
-    /// The interface's name for the linker.
+    /// The interface's name in the app.
     interface: *const u8,
     interface_bytes: usize,
+    /// Its own name there.
+    name: *const u8,
+    name_bytes: usize,
     register: Register,
 }
 
 impl Item {
-    fn interface(&self) -> &'static [u8] {
+    fn interface(&self) -> &'static str {
         // SAFETY: the fuse stage wrote address and length of a constant text.
-        unsafe { core::slice::from_raw_parts(self.interface, self.interface_bytes) }
+        unsafe { text(self.interface, self.interface_bytes) }
     }
+
+    fn name(&self) -> &'static str {
+        // SAFETY: the fuse stage wrote address and length of a constant text.
+        unsafe { text(self.name, self.name_bytes) }
+    }
+}
+
+/// A text of the table.
+///
+/// # Safety
+/// There must be that many bytes of constant UTF-8.
+unsafe fn text(start: *const u8, bytes: usize) -> &'static str {
+    // SAFETY: the caller vouches for it.
+    unsafe { core::str::from_utf8_unchecked(core::slice::from_raw_parts(start, bytes)) }
 }
 
 unsafe extern "Rust" {
@@ -113,8 +130,8 @@ fn run_plan(ports: &Ports, plan: &Plan<'static>) -> Result<Outcome> {
     let items = unsafe { core::slice::from_raw_parts(IMAGE.items, IMAGE.item_count) };
     for group in items.chunk_by(|one, next| one.interface() == next.interface()) {
         let name = group.first().map(Item::interface).unwrap_or_default();
-        let mut instance = linker.instance(core::str::from_utf8(name)?)?;
-        group.iter().try_for_each(|item| (item.register)(&mut instance))?;
+        let mut instance = linker.instance(name)?;
+        group.iter().try_for_each(|item| (item.register)(&mut instance, item.name()))?;
     }
     let outcome = run_component(&component, &linker, plan.entry, State::new(ports.clone(), plan), failure::describe);
     // The machine ends with the app: to free all this one by one would be work for nobody.

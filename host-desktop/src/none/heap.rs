@@ -1,10 +1,8 @@
 //! The heap: talc over blocks of anonymous memory.
 
 use crate::sys;
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::UnsafeCell;
-use core::ptr::NonNull;
-use talc::DefaultBinning;
+use core::alloc::Layout;
+use mwasm_host_core::heap::Heap;
 use talc::base::Talc;
 use talc::base::binning::Binning;
 use talc::source::Source;
@@ -31,23 +29,5 @@ unsafe impl Source for Mmap {
     }
 }
 
-struct Heap(UnsafeCell<Talc<Mmap, DefaultBinning>>);
-
-// SAFETY: an image has one thread, and its signal handlers do not allocate.
-unsafe impl Sync for Heap {}
-
 #[global_allocator]
-static HEAP: Heap = Heap(UnsafeCell::new(Talc::new(Mmap)));
-
-// SAFETY: talc keeps the contract; an empty layout never comes here.
-unsafe impl GlobalAlloc for Heap {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: see `Sync`; the caller's layout is not empty.
-        unsafe { (*self.0.get()).allocate(layout) }.map_or(core::ptr::null_mut(), NonNull::as_ptr)
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: see `Sync`; the caller passes what it got.
-        unsafe { (*self.0.get()).deallocate(memory, layout) }
-    }
-}
+static HEAP: Heap<Mmap> = Heap::new(Mmap);

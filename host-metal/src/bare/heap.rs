@@ -2,10 +2,9 @@
 
 use super::memory;
 use crate::page::PAGE_BYTES;
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::UnsafeCell;
+use core::alloc::Layout;
 use core::ptr::NonNull;
-use talc::DefaultBinning;
+use mwasm_host_core::heap::Heap;
 use talc::base::Talc;
 use talc::base::binning::Binning;
 use talc::source::Source;
@@ -48,39 +47,5 @@ unsafe impl Source for Grow {
     }
 }
 
-struct Heap(UnsafeCell<Talc<Grow, DefaultBinning>>);
-
-// SAFETY: one processor, and handlers do not allocate: a page fault inside the allocator can only be one of the stack,
-// and its handler uses no heap.
-unsafe impl Sync for Heap {}
-
 #[global_allocator]
-static HEAP: Heap = Heap(UnsafeCell::new(Talc::new(Grow { next: memory::HEAP.start, end: None })));
-
-// SAFETY: talc keeps the contract; an empty layout never comes here.
-unsafe impl GlobalAlloc for Heap {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: see `Sync`; the caller's layout is not empty.
-        unsafe { (*self.0.get()).allocate(layout) }.map_or(core::ptr::null_mut(), NonNull::as_ptr)
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: see `Sync`; the caller passes what it got.
-        unsafe { (*self.0.get()).deallocate(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: see `Sync`; the caller passes what it got, and a size that makes a valid layout.
-        unsafe {
-            if (*self.0.get()).try_realloc_in_place(memory, layout, new_size) {
-                return memory;
-            }
-            let moved = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
-            if !moved.is_null() {
-                core::ptr::copy_nonoverlapping(memory, moved, layout.size().min(new_size));
-                self.dealloc(memory, layout);
-            }
-            moved
-        }
-    }
-}
+static HEAP: Heap<Grow> = Heap::new(Grow { next: memory::HEAP.start, end: None });

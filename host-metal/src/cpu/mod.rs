@@ -2,6 +2,8 @@
 
 #[cfg(all(target_os = "none", target_arch = "aarch64"))]
 mod aarch64;
+#[cfg(all(target_os = "none", target_arch = "aarch64"))]
+mod copy;
 #[cfg(not(target_os = "none"))]
 mod none;
 #[cfg(all(target_os = "none", target_arch = "x86_64"))]

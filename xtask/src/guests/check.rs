@@ -20,6 +20,7 @@ pub fn check(guest: &Guest, component: &Path) -> Result<()> {
     let example = paths::root()?.join("examples");
     match guest.name {
         "traps" => traps(&app),
+        "hello-world" => same_text(&app.run(&[], &[])?, 0, &example.join("hello-world/expected.txt")),
         "sqlite" => same_text(&app.run(&["--dir", &app.granted_tmp()?], &[])?, 0, &example.join("sqlite/expected.txt")),
         _ => hello(&app, &example.join("hello")),
     }

@@ -125,6 +125,15 @@ pub const GUESTS: &[Guest] = &[
         recipe: sqlite::RECIPE,
     },
     Guest {
+        name: "hello-world",
+        language: "Rust",
+        tier: Tier::Quick,
+        source: "hello-world",
+        build: rust::command,
+        toolchain: rust::toolchain,
+        recipe: rust::RECIPE,
+    },
+    Guest {
         name: "traps",
         language: "Rust",
         tier: Tier::Quick,
