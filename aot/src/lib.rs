@@ -105,7 +105,7 @@ pub fn build(request: Request<'_>, out: &Path, watch: &mut dyn Watch) -> Result<
     let Prepared { app, settings, mut report } = prepare(request, watch)?;
     watch.begins("strip");
     let app = prune::prune(app, &mut report)?;
-    let needed = imports::check(&app, &report)?;
+    imports::check(&app, &report)?;
     watch.begins("compile");
     let native = compile::compile(&app, arch, &mut report)?;
     watch.begins("fuse");
@@ -119,7 +119,7 @@ pub fn build(request: Request<'_>, out: &Path, watch: &mut dyn Watch) -> Result<
         imports: imports.iter().map(String::as_str).collect(),
     });
     plan.memory.paged_data = native.paged_data;
-    let image = fuse::fuse(&native, &plan, &needed, target, arch, &mut report)?;
+    let image = fuse::fuse(&native, &plan, target, arch, &mut report)?;
     let xl = (target == Target::Xen).then(|| fuse::pack::xl::configuration(&plan, out, image.memory_bytes));
     report.image = Some(ImageRow {
         file: out.display().to_string(),

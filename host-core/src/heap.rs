@@ -168,7 +168,8 @@ mod tests {
         for round in 0..20_000u64 {
             let mark = round as u8;
             if next(3) > 0 && held.len() < 1000 {
-                let bytes = 1 + next(if next(8) == 0 { 20_000 } else { 700 }) as usize;
+                let most = if next(8) == 0 { 20_000 } else { 700 };
+                let bytes = 1 + next(most) as usize;
                 let layout = Layout::from_size_align(bytes, 1 << next(7)).unwrap();
                 // SAFETY: the layout is not empty, and the block is new.
                 let memory = unsafe { heap.alloc(layout) };

@@ -17,7 +17,6 @@ mod table;
 pub use hosts::{has as has_host, name as host_name};
 
 use crate::compile::{Import, Native};
-use crate::imports::Needed;
 use crate::problem::Problem;
 use crate::report::{Part, Report, Stage};
 use crate::target::{Arch, Target};
@@ -52,38 +51,25 @@ const fn base(target: Target) -> u64 {
 }
 
 /// Fuses an app with the host of a target.
-pub fn fuse(
-    native: &Native,
-    plan: &Plan<'_>,
-    needed: &[Needed],
-    target: Target,
-    arch: Arch,
-    report: &mut Report,
-) -> Result<Image> {
+pub fn fuse(native: &Native, plan: &Plan<'_>, target: Target, arch: Arch, report: &mut Report) -> Result<Image> {
     let host = hosts::name(target, arch, native.concurrency);
     let object = hosts::find(&host)?;
-    let mut image = fuse_with(object, native, plan, needed, target, arch)?;
+    let mut image = fuse_with(object, native, plan, target, arch)?;
     image.host = host;
-    let functions: usize = needed.iter().map(|needed| needed.functions.len()).sum();
+    let functions = native.imports.iter().flat_map(|import| &import.items).filter(|item| !item.is_resource).count();
     let plural = |count: usize| if count == 1 { "" } else { "s" };
-    let (count, host) = (needed.len(), &image.host);
+    let (count, host) = (native.imports.len(), &image.host);
     let note = format!("host {host}: {functions} function{} of {count} interface{}", plural(functions), plural(count));
     report.stage(Stage::new("fuse", native.cwasm.len(), image.bytes.len()).note(note));
     Ok(image)
 }
 
-fn fuse_with(
-    host: Vec<u8>,
-    native: &Native,
-    plan: &Plan<'_>,
-    needed: &[Needed],
-    target: Target,
-    arch: Arch,
-) -> Result<Image> {
+fn fuse_with(host: Vec<u8>, native: &Native, plan: &Plan<'_>, target: Target, arch: Arch) -> Result<Image> {
     let encoded =
         mwasm_plan::encode(plan).ok().context("the plan, with all embedded files, is too large for an image")?;
     let items = items(&host, &native.imports)?;
-    let mut ports: Vec<&str> = needed.iter().flat_map(|needed| needed.row.ports).copied().collect();
+    let rows = native.imports.iter().filter_map(|import| interfaces::find(&import.interface));
+    let mut ports: Vec<&str> = rows.flat_map(|row| row.ports).copied().collect();
     ports.sort_unstable();
     ports.dedup();
     let contents = table::Contents { app: &native.cwasm, plan: &encoded, items: &items, ports: &ports };

@@ -54,23 +54,24 @@ fn host(arch: Arch) -> Vec<u8> {
     object.write().unwrap()
 }
 
-fn native(arch: Arch) -> Native {
-    let text = r#"(component
-        (core module $m (memory 1) (data (i32.const 0) "data")
-            (func $double (export "double") (param i32) (result i32) (i32.add (local.get 0) (local.get 0))))
-        (core instance (instantiate $m)))"#;
+/// An app that calls `function` of `wasi:cli/exit`.
+fn native(arch: Arch, function: &str) -> Native {
+    let text = format!(
+        r#"(component
+            (import "wasi:cli/exit@0.2.6" (instance $exit (export "{function}" (func (param "status" (result))))))
+            (core func $exit (canon lower (func $exit "{function}")))
+            (core module $m (import "" "exit" (func $exit (param i32))) (memory 1) (data (i32.const 0) "data")
+                (func $double (export "double") (param i32) (result i32)
+                    (call $exit (i32.const 0)) (i32.add (local.get 0) (local.get 0))))
+            (core instance (instantiate $m (with "" (instance (export "exit" (func $exit)))))))"#
+    );
     let app = App { name: "app".into(), sha256: String::new(), component: wat::parse_str(text).unwrap() };
     crate::compile::compile(&app, arch, &mut Report::new(Target::Desktop, arch)).unwrap()
 }
 
-fn needed(interface: &str, function: &str) -> Needed {
-    let row = mwasm_plan::interfaces::find(interface).unwrap();
-    Needed { row, functions: BTreeSet::from([function.to_owned()]), resources: BTreeSet::new() }
-}
-
 fn fused(target: Target, arch: Arch) -> Image {
     let plan = Plan { name: "app", ..Plan::default() };
-    fuse_with(host(arch), &native(arch), &plan, &[needed("wasi:cli/exit@0.2.6", "exit")], target, arch).unwrap()
+    fuse_with(host(arch), &native(arch, "exit"), &plan, target, arch).unwrap()
 }
 
 const ALL: [(Target, Arch); 4] = [
@@ -154,7 +155,7 @@ fn the_size_map_counts_every_byte_once() {
 fn a_function_that_the_host_lacks_is_named() {
     let plan = Plan { name: "app", ..Plan::default() };
     let arch = Arch::X86_64;
-    let later = [needed("wasi:cli/exit@0.2.6", "exit-at-dawn")];
-    let error = fuse_with(host(arch), &native(arch), &plan, &later, Target::Desktop, arch).unwrap_err();
-    assert!(error.to_string().contains("'exit-at-dawn' of 'wasi:cli/exit@0.2.0'"), "{error:#}");
+    let later = native(arch, "exit-at-dawn");
+    let error = fuse_with(host(arch), &later, &plan, Target::Desktop, arch).unwrap_err();
+    assert!(error.to_string().contains("'exit-at-dawn' of 'wasi:cli/exit@0.2.6'"), "{error:#}");
 }
