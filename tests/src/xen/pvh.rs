@@ -10,7 +10,7 @@ use super::cpio::Archive;
 use super::file;
 use crate::machine::Image;
 use crate::process::{Ran, run};
-use crate::root;
+use crate::{root, target};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -78,9 +78,11 @@ fn number<N: std::str::FromStr>(text: &str) -> Result<Option<N>> {
 }
 
 /// Boots Xen and its control domain once, and runs the domains there; returns a report for each, by name.
+///
+/// What Xen and dom0 say is kept in `target/xen-pvh.log`.
 pub fn run_all(domains: &[Domain]) -> Result<HashMap<String, Report>> {
     let directory = tempfile::tempdir()?;
-    let (archive, log) = (directory.path().join("dom0.cpio"), directory.path().join("serial-1"));
+    let (archive, log) = (directory.path().join("dom0.cpio"), target().join("xen-pvh.log"));
     write_archive(&archive, domains)?;
     let ran = run(&mut machine(&archive, &log)?, &[]);
     let said = || {
