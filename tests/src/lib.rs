@@ -3,19 +3,21 @@
 //! ```text
 //!   cases: app, arguments, expected bytes, exit code
 //!      x
-//!   machines: in process, desktop, desktop on aarch64, microvm, q35, virt
+//!   machines: in process, desktop, desktop on aarch64, microvm, q35, virt, Xen on x86_64 and ARM
 //!      =
 //!   the conformance table (target/conformance.md)
 //! ```
 //!
 //! [`cases`] is the one table of what is run, [`machine`] knows how to run it anywhere, [`process`] runs programs without ever
-//! waiting for ever, [`table`] writes down what passed where. The tests need what `cargo xtask build` and `cargo xtask guests` make;
-//! `cargo xtask test` does both first.
+//! waiting for ever, [`xen`] has the machines that boot a real Xen, [`faults`] what apps that trap must say, [`table`] writes down what
+//! passed where. The tests need what `cargo xtask setup`, `build` and `guests` make; `cargo xtask test` does all three first.
 
 pub mod cases;
+pub mod faults;
 pub mod machine;
 pub mod process;
 pub mod table;
+pub mod xen;
 
 use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};

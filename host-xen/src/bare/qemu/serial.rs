@@ -1,7 +1,7 @@
 //! The first serial port: a 16550A at I/O port 0x3f8.
 
 use super::super::io;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
 use mwasm_ports::Ready;
 
 const BASE: u16 = 0x3f8;
@@ -16,13 +16,15 @@ const LINE_STATUS: u16 = BASE + 5;
 /// Holds any byte: tells whether there is a port at all.
 const SCRATCH: u16 = BASE + 7;
 
-/// FIFO control: on, both emptied, and an interrupt for input when 14 of its 16 bytes are there, or when no more has come
-/// for the time of four bytes. QEMU hands over no more than that at a time, so less would make input slow.
-const FIFO_ON: u8 = 1 | 2 | 4 | 3 << 6;
+/// FIFO control: on, and an interrupt for input when 14 of its 16 bytes are there, or when no more has come for the time of
+/// four bytes. QEMU hands over no more than that at a time, so less would make input slow.
+const FIFO_ON: u8 = 1 | 3 << 6;
 /// Line control: 8 bits, no parity, 1 stop bit.
 const LINE_8N1: u8 = 3;
 /// Line control: the first two registers are the divisor of 115200 baud.
 const LINE_DIVISOR: u8 = 1 << 7;
+/// Modem control: the receiver is connected to the transmitter, not to the line.
+const MODEM_LOOP: u8 = 1 << 4;
 /// Modem control: ready, and the interrupt line connected (OUT2).
 const MODEM_READY: u8 = 1 | 2 | 8;
 const ENABLE_RECEIVED: u8 = 1;
@@ -37,9 +39,17 @@ const DRAIN_TRIES: u32 = 1_000_000;
 /// A byte that a port holds and that no port (all ones) does not.
 const PROBE: u8 = 0x5a;
 
+/// Says in [`EARLY`] that there is a byte.
+const IS_BYTE: u16 = 1 << 8;
+
 static PRESENT: AtomicBool = AtomicBool::new(false);
+/// The byte that arrived before the FIFO was on, if one did: turning the FIFO on throws it away.
+static EARLY: AtomicU16 = AtomicU16::new(0);
 
 /// Sets the port up, if there is one, for its highest speed (of which only the wait for more input is real on QEMU).
+///
+/// Without its FIFO the port holds one byte, and what comes next waits on the line until that is read. So the line is taken
+/// off for as long as it takes to read the byte and to turn the FIFO on.
 pub fn start() {
     io::write_8(SCRATCH, PROBE);
     if io::read_8(SCRATCH) == PROBE {
@@ -48,6 +58,10 @@ pub fn start() {
         io::write_8(DATA, 1);
         io::write_8(INTERRUPT_ENABLE, 0);
         io::write_8(LINE_CONTROL, LINE_8N1);
+        io::write_8(MODEM_CONTROL, MODEM_LOOP);
+        if io::read_8(LINE_STATUS) & STATUS_RECEIVED != 0 {
+            EARLY.store(IS_BYTE | u16::from(io::read_8(DATA)), Relaxed);
+        }
         io::write_8(FIFO_CONTROL, FIFO_ON);
         io::write_8(MODEM_CONTROL, MODEM_READY);
         PRESENT.store(true, Relaxed);
@@ -76,17 +90,21 @@ pub fn write(bytes: &[u8]) -> usize {
 pub fn read(into: &mut [u8]) -> usize {
     let mut taken = 0;
     for slot in into {
-        if !has_input() {
-            break;
-        }
-        *slot = io::read_8(DATA);
+        let Some(byte) = take_early().or_else(take) else { break };
+        *slot = byte;
         taken += 1;
     }
     taken
 }
 
-fn has_input() -> bool {
-    PRESENT.load(Relaxed) && io::read_8(LINE_STATUS) & STATUS_RECEIVED != 0
+fn take_early() -> Option<u8> {
+    let early = EARLY.swap(0, Relaxed);
+    (early & IS_BYTE != 0).then_some(early as u8)
+}
+
+fn take() -> Option<u8> {
+    let has_input = PRESENT.load(Relaxed) && io::read_8(LINE_STATUS) & STATUS_RECEIVED != 0;
+    has_input.then(|| io::read_8(DATA))
 }
 
 /// What of `interest` is ready; an interrupt comes for the rest.
@@ -101,7 +119,8 @@ pub fn ready(interest: Ready) -> Ready {
     {
         if interest.contains(event) {
             enable |= interrupt;
-            if io::read_8(LINE_STATUS) & status != 0 {
+            let is_early = event == Ready::CONSOLE_IN && EARLY.load(Relaxed) != 0;
+            if is_early || io::read_8(LINE_STATUS) & status != 0 {
                 ready = ready.with(event);
             }
         }

@@ -54,6 +54,11 @@ pub fn start() -> Result<(), Refused> {
     Ok(())
 }
 
+/// The event channel.
+pub fn port() -> u32 {
+    PORT.load(Relaxed)
+}
+
 fn page() -> Option<&'static Page> {
     let page = PAGE.load(Relaxed);
     // SAFETY: the page stays mapped; all its fields are atomics, since the other side writes to them.
@@ -115,6 +120,6 @@ pub fn drain() {
         if output(page).filled().unwrap_or(0) == 0 || shared::now_ns() >= end {
             break;
         }
-        hypercall::poll(port, end);
+        hypercall::poll(&[port], end);
     }
 }

@@ -20,9 +20,9 @@ pub fn start() -> Result<(), Refused> {
     hypercall::set_hvm_param("interrupts by event channel", PARAM_CALLBACK, CALLBACK_VECTOR | u64::from(VECTOR_XEN))
 }
 
-/// Whether this is the timer's port.
-pub fn is_timer(port: u32) -> bool {
-    port == TIMER.load(Relaxed)
+/// The timer's event channel.
+pub fn timer() -> u32 {
+    TIMER.load(Relaxed)
 }
 
 /// Rings at `deadline_ns`.

@@ -170,16 +170,17 @@ pub fn yield_now() {
     unsafe { call(SCHED_OP, SCHED_YIELD, 0, 0) };
 }
 
-/// Waits until an event arrives at `port`, or until `deadline_ns`. Interrupts are off.
-pub fn poll(port: u32, deadline_ns: u64) {
+/// Waits until an event arrives at one of `ports`, or until `deadline_ns` (0: for ever). Interrupts are off, and the event
+/// stays pending.
+pub fn poll(ports: &[u32], deadline_ns: u64) {
     #[repr(C)]
     struct Poll {
         ports: *const u32,
         count: u32,
         deadline_ns: u64,
     }
-    let argument = Poll { ports: &raw const port, count: 1, deadline_ns };
-    // SAFETY: the argument and the port in it live. A refusal is an early return.
+    let argument = Poll { ports: ports.as_ptr(), count: ports.len() as u32, deadline_ns };
+    // SAFETY: the argument and the ports in it live. A refusal is an early return.
     unsafe { call(SCHED_OP, SCHED_POLL, &raw const argument as u64, 0) };
 }
 

@@ -57,9 +57,9 @@ pub fn start() -> Result<(), Refused> {
     Ok(())
 }
 
-/// Whether this is xenstore's port.
-pub fn is_port(port: u32) -> bool {
-    port == PORT.load(Relaxed)
+/// The event channel.
+pub fn port() -> u32 {
+    PORT.load(Relaxed)
 }
 
 /// For the handler: whether what has come asks for the end.
@@ -80,7 +80,7 @@ pub fn store_exit_code(code: u8) {
         if receive() != Ok(None) || shared::now_ns() >= end {
             break;
         }
-        hypercall::poll(port, end);
+        hypercall::poll(&[port], end);
     }
 }
 
