@@ -83,6 +83,11 @@ impl Buffers {
         Ok(())
     }
 
+    /// Accepts `bytes` without a try to hand them over, for whoever writes many small pieces. The next write, or the end of the run, does.
+    pub fn hold(&mut self, to: Output, bytes: &[u8]) {
+        self.pending(to).extend_from_slice(bytes);
+    }
+
     /// Hands over what waits; says whether nothing waits any more. If not, [`CONSOLE_OUT`](mwasm_ports::Ready::CONSOLE_OUT) is to be waited for.
     pub fn drain(&mut self, console: &dyn Console, to: Output) -> Result<bool, ConsoleError> {
         let pending = self.pending(to);

@@ -10,7 +10,6 @@
 
 use crate::missing::Missing;
 use anyhow::{Context, Result, bail, ensure};
-use mwasm_aot::compile::slim::slim;
 use mwasm_aot::engine::{config, error, features};
 use mwasm_aot::strip::strip;
 use mwasm_aot::target::Arch;
@@ -48,8 +47,7 @@ impl Pipeline {
     /// For this machine, with or without the strip stage.
     pub fn new(strips: bool) -> Result<Self> {
         let arch = Arch::of_this_machine().context("mwasm has no target for this machine")?;
-        let mut compiler = config(arch, CONCURRENCY, PAGED_DATA)?;
-        compiler.debug_symbols(true);
+        let compiler = config(arch, CONCURRENCY, PAGED_DATA)?;
         let mut host = Config::new();
         mwasm_host_core::engine::configure(&mut host, DEFAULT_STACK_BYTES, PAGED_DATA, CONCURRENCY);
         Ok(Self {
@@ -67,8 +65,8 @@ impl Pipeline {
         let stripped = if self.strips { stripped(module)? } else { None };
         let removed = stripped.as_ref().map(|(_, removed)| *removed);
         let module = stripped.as_ref().map_or(module, |(module, _)| module);
-        let symbolic = self.compiler.precompile_module(module).map_err(|why| Missing::or(error(why)))?;
-        let code = for_this_process(slim(&symbolic, self.arch, CONCURRENCY, PAGED_DATA)?, self.arch)?;
+        let code = self.compiler.precompile_module(module).map_err(|why| Missing::or(error(why)))?;
+        let code = for_this_process(code, self.arch)?;
         // SAFETY: the compiler's output, with another name for the system.
         let module = unsafe { Module::deserialize(&self.engine, &code) }.map_err(error)?;
         Ok(Compiled { module, removed })

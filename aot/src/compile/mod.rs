@@ -3,7 +3,7 @@
 //! Wasmtime compiles with symbols, because the size map wants to know each function by name; then [`slim`] takes out all that no host
 //! reads.
 
-pub mod slim;
+mod slim;
 
 use crate::app::App;
 use crate::engine;
