@@ -32,7 +32,17 @@ fn quoted(out: &mut dyn Write, letter: char) -> fmt::Result {
     match letter {
         '\\' | '"' | '\'' | '\t' | '\r' | '\n' => write!(out, "{}", letter.escape_default()),
         _ if letter.is_control() => write!(out, "{}", letter.escape_unicode()),
-        _ => write!(out, "{}", letter.escape_debug()),
+        // As `escape_debug` has it. But what writes that for `{:?}` is in every image, and stays as it is if nobody else uses it.
+        _ => write!(Inside(out), "{letter:?}"),
+    }
+}
+
+/// Passes on all but the quotes around a character.
+struct Inside<'a>(&'a mut dyn Write);
+
+impl Write for Inside<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_str(text.trim_matches('\''))
     }
 }
 
@@ -63,5 +73,39 @@ interface! {
         plain, "unsigned", |context, (value,): (u64,)| print(context, |out| write!(out, "{value}"));
         plain, "f32", |context, (value,): (f32,)| print(context, |out| float(out, value.is_nan(), value));
         plain, "f64", |context, (value,): (f64,)| print(context, |out| float(out, value.is_nan(), value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rule of wasm-wave's writer, for every character that there is.
+    #[test]
+    fn characters_are_written_as_wave_has_them() {
+        for letter in '\0'..=char::MAX {
+            let wanted: String = match letter {
+                '\\' | '"' | '\'' | '\t' | '\r' | '\n' => letter.escape_default().collect(),
+                _ if letter.is_control() => letter.escape_unicode().collect(),
+                _ => letter.escape_debug().collect(),
+            };
+            let mut found = String::new();
+            quoted(&mut found, letter).unwrap();
+            assert_eq!(found, wanted);
+        }
+    }
+
+    #[test]
+    fn texts_and_floats_have_their_form() {
+        let written = |print: &dyn Fn(&mut dyn Write) -> fmt::Result| {
+            let mut text = String::new();
+            print(&mut text).unwrap();
+            text
+        };
+        assert_eq!(written(&|out| string(out, "a\"b'\u{301}")), r#""a\"b\'\u{301}""#);
+        assert_eq!(written(&|out| character(out, '\'')), r"'\''");
+        assert_eq!(written(&|out| float(out, true, f32::NAN)), "nan");
+        assert_eq!(written(&|out| float(out, false, f64::NEG_INFINITY)), "-inf");
+        assert_eq!(written(&|out| float(out, false, 0.1f32)), "0.1");
     }
 }

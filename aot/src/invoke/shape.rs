@@ -205,3 +205,57 @@ fn payload_align(cases: &[Case]) -> u32 {
 fn payloads(cases: &[Case]) -> impl Iterator<Item = &Shape> {
     cases.iter().filter_map(|case| case.payload.as_ref())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(ty: Option<Type>) -> (u32, u32, Vec<ValType>) {
+        let shape = Shape::new(&ty.unwrap());
+        (shape.size(), shape.align(), shape.flat())
+    }
+
+    #[test]
+    fn layouts_are_the_canonical_abi_s() {
+        use ValType::{F64, I32, I64};
+        let record = Type::record([("a", Type::U8), ("b", Type::U32), ("c", Type::U8)]);
+        assert_eq!(layout(record), (12, 4, vec![I32, I32, I32]));
+        assert_eq!(layout(Type::tuple([Type::U8, Type::F64])), (16, 8, vec![I32, F64]));
+        assert_eq!(layout(Some(Type::option(Type::U64))), (16, 8, vec![I32, I64]));
+        assert_eq!(layout(Some(Type::result(None, None))), (1, 1, vec![I32]));
+        assert_eq!(layout(Some(Type::list(Type::STRING))), (8, 4, vec![I32, I32]));
+        let flags = |count: u32| Type::flags((0..count).map(|number| format!("f{number}")));
+        assert_eq!([8, 9, 17].map(|count| layout(flags(count)).0), [1, 2, 4]);
+        let cases = |count: u32| Type::enum_ty((0..count).map(|number| format!("c{number}")));
+        assert_eq!([256, 257].map(|count| layout(cases(count)).0), [1, 2]);
+    }
+
+    #[test]
+    fn a_variant_is_passed_in_types_that_serve_all_cases() {
+        use ValType::{F32, I32, I64};
+        let variant = |cases: Vec<Option<Type>>| {
+            layout(Type::variant(cases.into_iter().enumerate().map(|(number, ty)| (format!("c{number}"), ty))))
+        };
+        assert_eq!(variant(vec![Some(Type::F32), None]), (8, 4, vec![I32, F32]));
+        assert_eq!(variant(vec![Some(Type::F32), Some(Type::CHAR)]).2, [I32, I32]);
+        assert_eq!(variant(vec![Some(Type::F32), Some(Type::F64)]).2, [I32, I64]);
+        assert_eq!(variant(vec![Some(Type::STRING), Some(Type::S64)]), (16, 8, vec![I32, I64, I32]));
+    }
+
+    #[test]
+    fn fields_are_aligned() {
+        let shapes = [Type::U8, Type::U64, Type::U8, Type::U16].map(|ty| Shape::new(&ty));
+        assert_eq!(offsets(shapes.iter()), [0, 8, 16, 18]);
+    }
+
+    #[test]
+    fn words_of_wave_are_marked_in_variants_only() {
+        let text = |ty: Type| match Shape::new(&ty) {
+            Shape::Cases(kind, cases) => cases.iter().map(|case| case.text(kind)).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        };
+        assert_eq!(text(Type::enum_ty(["ok", "fine"]).unwrap()), ["%ok", "fine"]);
+        assert_eq!(text(Type::result(None, None)), ["ok", "err"]);
+        assert_eq!(text(Type::option(Type::U8)), ["none", "some"]);
+    }
+}
