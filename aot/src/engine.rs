@@ -21,6 +21,9 @@ pub fn config(arch: Arch, concurrency: bool, paged_data: bool) -> Result<Config>
     config.wasm_component_model(true);
     config.wasm_component_model_async(concurrency);
     config.concurrency_support(concurrency);
+    // No host has a collector. Wasmtime would still compile subtypes of functions, to a call of what only a collector brings, and there
+    // the host would panic.
+    config.wasm_gc(false);
     config.memory_init_cow(paged_data);
     config.generate_address_map(false);
     config.native_unwind_info(false);
@@ -67,6 +70,21 @@ mod tests {
                 compiler(arch, concurrency, false).unwrap();
             }
         }
+    }
+
+    /// An indirect call by a type with subtypes once stopped the host, not the guest.
+    #[test]
+    fn subtypes_of_functions_are_refused() {
+        let module = r#"(module
+            (type $f (sub (func)))
+            (type $g (sub $f (func)))
+            (table funcref (elem $g))
+            (func $g (type $g))
+            (func (export "run") (call_indirect (type $f) (i32.const 0))))"#;
+        let module = wat::parse_str(module).unwrap();
+        let error = Validator::new_with_features(features().unwrap()).validate_all(&module).map(drop).unwrap_err();
+        assert!(error.message().contains("gc proposal"), "{error}");
+        assert!(compiler(Arch::X86_64, false, false).unwrap().precompile_module(&module).is_err());
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub fn recognise<'a>(file: &str, bytes: &'a [u8]) -> Result<Option<Found<'a>>> {
     let plan = match mwasm_plan::find(bytes).and_then(Plan::decode) {
         Ok(plan) => plan,
         Err(DecodeError::NotAPlan) => return Ok(None),
+        Err(error @ DecodeError::Version(_)) => {
+            return Err(Problem::new(format!("'{file}' is an image {error}")).help("build it with mwasm aot").into());
+        }
         Err(error) => {
             return Err(Problem::new(format!("'{file}' is an image that cannot be used: {error}"))
                 .help("build it again with mwasm aot")
@@ -69,6 +72,10 @@ mod tests {
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
         assert!(recognise("f", &bytes).unwrap_err().to_string().contains("checksum"));
+        let mut bytes = image("arm", "aarch64");
+        bytes[64 + 8] += 1;
+        let message = recognise("f", &bytes).unwrap_err().to_string();
+        assert_eq!(message, "'f' is an image made by another version of mwasm: build it again");
         let bytes = image("toaster", "aarch64");
         assert!(recognise("f", &bytes).unwrap_err().to_string().contains("'toaster'"));
     }

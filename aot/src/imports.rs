@@ -2,6 +2,7 @@
 
 use crate::app::{App, Surface};
 use crate::problem::{Problem, did_you_mean};
+use crate::report::text::fit;
 use crate::report::{Import, Report};
 use anyhow::Result;
 use mwasm_plan::interfaces::{self, INTERFACES};
@@ -15,12 +16,15 @@ pub fn check(app: &App, report: &Report) -> Result<()> {
     }
 }
 
+/// The most of a reason that a message tells, in characters.
+const MAX_REASON_WIDTH: usize = 80;
+
 /// The problem with an import that no host serves.
 fn unserved(import: &str, report: &Report) -> Problem {
     let (name, version) = interfaces::split(import);
     let message = format!("the app imports '{import}', which no host serves");
     let message = match report.imports.iter().find(|row| row.name == import) {
-        Some(Import { why, .. }) => format!("{message} ({why})"),
+        Some(Import { why, .. }) => format!("{message} ({})", fit(why, MAX_REASON_WIDTH)),
         None => message,
     };
     let served: Vec<&str> = interfaces::versions_of(name).collect();

@@ -1,7 +1,7 @@
 //! The pipeline of `mwasm aot`: from an app, a manifest and flags to an image and a report.
 //!
 //! ```text
-//!   app.wasm -> load -> compose -> configure -> preinit -> strip -> compile -> fuse -> image + report
+//!   app.wasm -> load -> compose -> configure -> preinit -> [invoke] -> strip -> compile -> fuse -> image + report
 //! ```
 //!
 //! Each stage is one module with one entry function. It takes what the stage before it returns, adds its rows to the [`report`], and
@@ -17,13 +17,13 @@ pub mod fuse;
 pub mod image;
 pub mod imports;
 pub mod inspect;
+pub mod invoke;
 pub mod load;
 pub mod manifest;
 pub mod preinit;
 pub mod problem;
 pub mod prune;
 pub mod report;
-pub mod session;
 pub mod strip;
 pub mod target;
 pub mod write;
@@ -89,13 +89,18 @@ pub fn prepare(request: Request<'_>, watch: &mut dyn Watch) -> Result<Prepared> 
     watch.begins("compose");
     let app = compose::compose(app, &request.layer.plugins, &mut report)?;
     watch.begins("configure");
-    let exports = Surface::of(&app.component)?;
+    let call = request.flags.invoke.as_deref().map(|call| invoke::read(&app, call)).transpose()?;
+    let exports = call.as_ref().map_or_else(|| Surface::of(&app.component), |call| Ok(call.surface()))?;
     let preinit = request.layer.preinit.clone();
     let settings = configure::configure(&app.name, &exports, request.layer, request.flags, &mut report)?;
     let settings: &'static Settings = Box::leak(Box::new(settings));
     watch.begins("preinit");
     let plan = settings.plan(Provenance::default());
-    let app = preinit::preinit(app, preinit.as_ref(), &plan, &mut report)?;
+    let mut app = preinit::preinit(app, preinit.as_ref(), &plan, &mut report)?;
+    if let Some(call) = call {
+        watch.begins("invoke");
+        app = call.apply(app, &mut report)?;
+    }
     Ok(Prepared { app, settings, report })
 }
 

@@ -9,9 +9,8 @@ use crate::engine;
 use crate::manifest::{INITIALIZER, Preinit};
 use crate::problem::Problem;
 use crate::report::{Report, Stage};
-use crate::session::Session;
 use anyhow::{Context, Result};
-use mwasm_host_core::State;
+use mwasm_host_desktop::linux::session::{Session, State};
 use mwasm_plan::Plan;
 use wasmtime::component::{Instance, Lift, WasmList};
 use wasmtime::{Error, Store};
@@ -47,18 +46,18 @@ fn snapshot(component: &[u8], function: &str, plan: &Plan<'static>) -> Result<Ve
     let mut wizer = Wizer::new();
     wizer.init_func(function);
     let (context, instrumented) = wizer.instrument_component(component).map_err(engine::error)?;
-    let mut session = Session::start(&instrumented, plan)?;
-    session.run(async |store, instance| {
+    let mut session = Session::start(&instrumented, plan).map_err(engine::error)?;
+    let initialised = session.run(async |store, instance| {
         let initialise = instance.get_typed_func::<(), ()>(&mut *store, function)?;
         initialise.call_async(&mut *store, ()).await
-    })?;
-    session.flush()?;
+    });
+    initialised.and_then(|()| session.flush()).map_err(engine::error)?;
     let component = session.run(async |store, instance| {
         let mut state = Inside { store, instance, error: None };
         let component = wizer.snapshot_component(&context, &mut state).await?;
         state.error.map_or(Ok(component), Err)
-    })?;
-    Ok(component)
+    });
+    component.map_err(engine::error)
 }
 
 /// The instance as Wizer looks at it: it asks by calling functions that it added. Wizer wants answers, not errors, so the first error

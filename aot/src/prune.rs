@@ -3,7 +3,7 @@
 //! The work is [`strip`](crate::strip)'s; this is its place in the pipeline, and its rows in words.
 
 use crate::app::App;
-use crate::report::{Fate, Report, Stage};
+use crate::report::{ARROW, Fate, Report, Stage};
 use crate::strip::{self, ImportReport, InterfaceReport, ModuleReport};
 use anyhow::Result;
 
@@ -46,18 +46,12 @@ fn fate(row: &InterfaceReport, functions: &[ImportReport]) -> (Fate, String) {
     }
 }
 
-/// The most functions of a chain that are named: the first, and the last ones.
-const MAX_LINKS: usize = 4;
-
-/// `run → … → main → println → write`: where it starts, and the end of it, which tells most.
+/// `run → __main_void → main → println → write`: who calls whom.
 fn chain_in_words(chain: &[String]) -> String {
     let mut links: Vec<String> = chain.iter().map(|link| function(link)).collect();
     // The same function may stand in the component and in its module.
     links.dedup();
-    if links.len() > MAX_LINKS {
-        links.splice(1..links.len() - (MAX_LINKS - 1), ["…".to_owned()]);
-    }
-    links.join(" → ")
+    links.join(ARROW)
 }
 
 /// A reason of the strip stage, with the names in it in words.
@@ -111,7 +105,7 @@ mod tests {
     use crate::target::{Arch, Target};
 
     #[test]
-    fn chains_are_short_and_readable() {
+    fn chains_are_readable() {
         let chain = [
             "export wasi:cli/run@0.2.0",
             "app.wasm::_start",
@@ -121,7 +115,10 @@ mod tests {
             "app.wasm::write",
         ];
         let chain = chain.map(str::to_owned);
-        assert_eq!(chain_in_words(&chain), "wasi:cli/run@0.2.0 → … → app::main → stdio::_print → write");
+        assert_eq!(
+            chain_in_words(&chain),
+            "wasi:cli/run@0.2.0 → _start → __main_void → app::main → stdio::_print → write"
+        );
         assert_eq!(chain_in_words(&chain[..2]), "wasi:cli/run@0.2.0 → _start");
         assert_eq!(reason("only called by app.wasm::_ZN3app4dead17h0123456789abcdefE"), "only called by app::dead");
     }

@@ -83,6 +83,13 @@ impl Buffers {
         Ok(())
     }
 
+    /// Accepts `bytes` without a try to hand them over, for whoever writes many small pieces. The next write, or the end of the run, does.
+    pub fn hold(&mut self, to: Output, bytes: &[u8]) {
+        let pending = self.pending(to);
+        // Not `extend_from_slice`: used twice, it would no longer be part of `write`, which every image has.
+        bytes.iter().for_each(|byte| pending.push(*byte));
+    }
+
     /// Hands over what waits; says whether nothing waits any more. If not, [`CONSOLE_OUT`](mwasm_ports::Ready::CONSOLE_OUT) is to be waited for.
     pub fn drain(&mut self, console: &dyn Console, to: Output) -> Result<bool, ConsoleError> {
         let pending = self.pending(to);

@@ -9,6 +9,7 @@
 //! 3. [`v02`] and [`v03`] are the interfaces, one module each, written down as tables of functions ([`interface`]). Each function has a
 //!    symbol of its own, which nothing in this crate refers to: in an image the fuse stage's table names the ones that the app
 //!    calls, and the linker drops the others.
+//!    [`wave`] is one more, for apps of which one function is called.
 //! 4. [`reactor`] is the executor: one future at a time on one thread, and [`mwasm_ports::Idle::park`] when it cannot go on.
 //! 5. [`run`](mod@run) starts the app and turns its end into an [`mwasm_ports::Outcome`].
 //!
@@ -43,6 +44,7 @@ pub mod state;
 pub mod v02;
 #[cfg(feature = "component-model-async")]
 pub mod v03;
+pub mod wave;
 
 pub use run::run;
 pub use state::State;

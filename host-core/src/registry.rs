@@ -2,9 +2,9 @@
 
 use crate::State;
 use crate::interface::Interface;
-use crate::v02;
 #[cfg(feature = "component-model-async")]
 use crate::v03::INTERFACES as V03;
+use crate::{v02, wave};
 use wasmtime::Result;
 use wasmtime::component::Linker;
 
@@ -13,7 +13,7 @@ const V03: &[Interface] = &[];
 
 /// Every interface that this host serves.
 pub fn interfaces() -> impl Iterator<Item = &'static Interface> {
-    v02::INTERFACES.iter().chain(V03)
+    v02::INTERFACES.iter().chain(V03).chain(wave::INTERFACES)
 }
 
 /// Registers every interface.

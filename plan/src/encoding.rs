@@ -32,7 +32,7 @@ pub const ALIGN_BYTES: usize = 8;
 pub enum DecodeError {
     /// The magic is missing.
     NotAPlan,
-    /// Made by another version of mwasm; holds the format's number.
+    /// Made by another version of mwasm; holds the number of its format.
     Version(u32),
     /// Shorter than its header says.
     Truncated {
@@ -51,12 +51,7 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAPlan => f.write_str("no plan found: this was not made by mwasm"),
-            Self::Version(found) => {
-                write!(
-                    f,
-                    "the plan has format {found}, this mwasm reads format {FORMAT_VERSION}: build the image again"
-                )
-            }
+            Self::Version(_) => f.write_str("made by another version of mwasm: build it again"),
             Self::Truncated { wanted, found } => {
                 write!(f, "the plan is cut off: {wanted} bytes promised, {found} found")
             }
@@ -113,12 +108,20 @@ fn body(bytes: &[u8]) -> Result<&[u8], DecodeError> {
 /// Where in an image its plan is: the bytes from the header on. The magic may also stand in the code that writes plans, so only a
 /// place where a whole plan decodes counts.
 pub fn find(image: &[u8]) -> Result<&[u8], DecodeError> {
+    // What comes nearest to a plan tells most.
+    let nearness = |error: &DecodeError| match error {
+        DecodeError::NotAPlan => 0,
+        DecodeError::Version(_) => 1,
+        DecodeError::Truncated { .. } => 2,
+        DecodeError::Damaged | DecodeError::Malformed => 3,
+    };
     let mut why = DecodeError::NotAPlan;
     for at in (0..image.len().saturating_sub(HEADER_BYTES)).step_by(ALIGN_BYTES) {
         if image[at..].starts_with(&MAGIC) {
             match body(&image[at..]) {
                 Ok(body) => return Ok(&image[at..at + HEADER_BYTES + body.len()]),
-                Err(error) => why = error,
+                Err(error) if nearness(&error) > nearness(&why) => why = error,
+                Err(_) => {}
             }
         }
     }
@@ -203,6 +206,22 @@ mod tests {
     fn another_format_is_refused_by_number() {
         let mut bytes = encode(&sample()).unwrap();
         bytes[8] = 9;
-        assert_eq!(Plan::decode(&bytes), Err(DecodeError::Version(9)));
+        let error = Plan::decode(&bytes).unwrap_err();
+        assert_eq!(error, DecodeError::Version(9));
+        assert_eq!(alloc::format!("{error}"), "made by another version of mwasm: build it again");
+    }
+
+    /// The bytes of the reader's own code after a damaged plan once hid what is wrong with it.
+    #[test]
+    fn the_error_of_the_real_plan_is_told() {
+        let mut image = encode(&sample()).unwrap();
+        let last = image.len() - 1;
+        image[last] ^= 1;
+        image.resize(image.len().next_multiple_of(ALIGN_BYTES), 0);
+        image.extend_from_slice(&MAGIC);
+        image.extend_from_slice(&[0xff; 64]);
+        assert_eq!(find(&image), Err(DecodeError::Damaged));
+        image[8] = 9;
+        assert_eq!(find(&image), Err(DecodeError::Version(9)));
     }
 }

@@ -29,6 +29,7 @@ const fn random(name: &'static str, version: &'static str) -> Interface {
 
 /// All interfaces, sorted by name and version.
 pub const INTERFACES: &[Interface] = &[
+    row("mwasm:wave/print", "0.1"),
     row("wasi:cli/environment", "0.2"),
     row("wasi:cli/environment", "0.3"),
     row("wasi:cli/exit", "0.2"),

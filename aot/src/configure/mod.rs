@@ -30,6 +30,8 @@ pub struct Flags {
     pub connect: Vec<String>,
     /// Whether the host tells what it does.
     pub verbose: bool,
+    /// A call that takes the place of the app's entry, in WAVE.
+    pub invoke: Option<String>,
 }
 
 /// What an image calls; owned form of [`Entry`].

@@ -192,6 +192,7 @@ fn decided(plan: &Plan<'_>, target: Target, arch: Arch) -> Decided {
 
 /// What imports let an app do, by the beginnings of their names.
 const CAPABILITIES: &[(&str, &str)] = &[
+    ("mwasm:wave/print", "prints what a call returns"),
     ("wasi:cli/environment", "reads its arguments and environment"),
     ("wasi:cli/stdin", "reads standard input"),
     ("wasi:cli/stdout", "writes to standard output"),

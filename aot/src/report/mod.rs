@@ -13,6 +13,9 @@ use serde::Serialize;
 /// The version of the report's JSON; a key that changes its meaning or goes away raises it.
 pub const FORMAT: u32 = 1;
 
+/// Between the functions of a chain of calls.
+pub const ARROW: &str = " → ";
+
 /// All that the stages of one build had to say.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {

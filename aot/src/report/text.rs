@@ -1,6 +1,6 @@
 //! The report as a screen of text.
 
-use super::{Fate, Import, Part, Report, Stage};
+use super::{ARROW, Fate, Import, Part, Report, Stage};
 use anstyle::{AnsiColor, Style};
 use std::fmt::{self, Display, Write};
 
@@ -16,6 +16,9 @@ const MAX_PARTS: usize = 12;
 const BAR_WIDTH: u64 = 24;
 /// Wider names are not aligned.
 const MAX_NAME_WIDTH: usize = 44;
+
+/// Lines are not longer, if their words allow it, in characters: that of a wide terminal.
+const SCREEN_WIDTH: usize = 100;
 
 /// A text in a style.
 pub struct Styled<T>(pub Style, pub T);
@@ -42,6 +45,29 @@ pub fn size(bytes: u64) -> String {
     }
     let digits = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
     format!("{value:.digits$} {unit}")
+}
+
+/// A text in so many columns. A chain of calls loses links in its middle: where it starts, and the end of it, tell most.
+pub fn fit(text: &str, columns: usize) -> String {
+    let fits = |text: &str| text.chars().count() <= columns;
+    if fits(text) {
+        return text.to_owned();
+    }
+    let links: Vec<&str> = text.split(ARROW).collect();
+    let mut short = text.to_owned();
+    if let [first, _, rest @ ..] = links.as_slice()
+        && !rest.is_empty()
+    {
+        for start in 0..rest.len() {
+            let end = rest.get(start..).unwrap_or_default();
+            short = [&[*first, "…"], end].concat().join(ARROW);
+            if fits(&short) {
+                return short;
+            }
+        }
+    }
+    let cut: String = short.chars().take(columns.saturating_sub(1)).collect();
+    format!("{cut}…")
 }
 
 /// Draws the report.
@@ -91,9 +117,11 @@ pub fn draw_imports(imports: &[Import], out: &mut String) -> fmt::Result {
     let counts: Vec<String> = counts.into_iter().flatten().collect();
     writeln!(out, "\n{}  {}", Styled(BOLD, "Imports"), counts.join(", "))?;
     let width = imports.iter().map(|import| import.name.len()).max().unwrap_or(0).min(MAX_NAME_WIDTH);
+    let rest = SCREEN_WIDTH.saturating_sub("  +   ".len() + width);
     for (fate, style, sign) in [(Fate::Kept, GOOD, '+'), (Fate::Plugged, GOOD, '='), (Fate::Dropped, GONE, '-')] {
         for import in of(fate) {
-            writeln!(out, "  {} {:<width$}  {}", Styled(style, sign), import.name, Styled(DIM, &import.why))?;
+            let why = fit(&import.why, rest);
+            writeln!(out, "  {} {:<width$}  {}", Styled(style, sign), import.name, Styled(DIM, why))?;
         }
     }
     Ok(())
@@ -137,6 +165,20 @@ mod tests {
             (5_000_000_000, "5.00 GB"),
         ] {
             assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn long_chains_lose_their_middle() {
+        let chain = "3 of 5 functions: run → _start → __main_void → app::main → stdio::_print → write";
+        assert_eq!(fit(chain, 200), chain);
+        assert_eq!(fit(chain, 70), "3 of 5 functions: run → … → app::main → stdio::_print → write");
+        assert_eq!(fit(chain, 40), "3 of 5 functions: run → … → write");
+        assert_eq!(fit(chain, 30), "3 of 5 functions: run → … → w…");
+        assert_eq!(fit("nothing in the app calls it", 10), "nothing i…");
+        assert_eq!(fit("a → b", 4), "a →…");
+        for columns in 0..100 {
+            assert!(fit(chain, columns).chars().count() <= columns.max(1));
         }
     }
 

@@ -267,31 +267,32 @@ impl<'a> Liveness<'_, 'a> {
         }
     }
 
-    /// Keeps a whole module, because something that is not known may instantiate it.
+    /// Keeps what can be reached of a module that something unknown may instantiate: it may link the imports to anything, call every
+    /// export, and use the tables and memories that it shares with the module in any way.
     pub(super) fn keep_module(&mut self, id: ModuleId, reason: Node<'a>) {
         if std::mem::replace(&mut self.opaque[id as usize], true) {
             return;
         }
         let module = self.model.module(id);
-        for space in [
-            CoreSpace::Func,
-            CoreSpace::Table,
-            CoreSpace::Memory,
-            CoreSpace::Global,
-            CoreSpace::Tag,
-            CoreSpace::Type,
-            CoreSpace::Element,
-            CoreSpace::Data,
-        ] {
-            for index in 0..module.count(space) {
+        for space in [CoreSpace::Func, CoreSpace::Table, CoreSpace::Memory, CoreSpace::Global, CoreSpace::Tag] {
+            for index in 0..module.imported_count(space) {
                 self.mark(Node::Core(id, space, index), reason);
-                if let (CoreSpace::Table, Some(family)) = (space, self.links.family(id, space, index)) {
-                    self.mark(Node::Called(family, None), reason);
-                }
+                self.share_table(id, space, index, reason);
             }
         }
-        for export in 0..module.exports.len() as u32 {
-            self.mark(Node::CoreExport(id, export), reason);
+        for (position, export) in (0u32..).zip(&module.exports) {
+            self.mark(Node::CoreExport(id, position), reason);
+            self.share_table(id, space_of_kind(export.kind), export.index, reason);
+        }
+        self.mark_effects(id);
+    }
+
+    /// A table that others have too can be called through any slot.
+    fn share_table(&mut self, id: ModuleId, space: CoreSpace, index: u32, reason: Node<'a>) {
+        if space == CoreSpace::Table
+            && let Some(family) = self.links.family(id, space, index)
+        {
+            self.mark(Node::Called(family, None), reason);
         }
     }
 }

@@ -63,7 +63,7 @@ pub struct Liveness<'m, 'a> {
     queue: VecDeque<Node<'a>>,
     modules: Vec<bool>,
     components: Vec<bool>,
-    /// Modules that something unknown may instantiate: kept whole.
+    /// Modules that something unknown may instantiate.
     pub(super) opaque: Vec<bool>,
 }
 
@@ -190,7 +190,7 @@ impl<'m, 'a> Liveness<'m, 'a> {
     }
 
     /// Marks what instantiating a module does on its own.
-    fn mark_effects(&mut self, id: ModuleId) {
+    pub(super) fn mark_effects(&mut self, id: ModuleId) {
         let module = self.model.module(id);
         if let Some(start) = module.start {
             self.mark(Node::Core(id, CoreSpace::Func, start), None);

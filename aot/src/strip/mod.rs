@@ -20,8 +20,8 @@
 //! the reason in the report.
 
 mod chains;
-mod component;
-mod component_refs;
+pub(crate) mod component;
+pub(crate) mod component_refs;
 mod core_refs;
 mod decls;
 mod link;

@@ -1,6 +1,7 @@
 //! `mwasm run` on the desktop: compile in the process, run at once.
 
 mod directory;
+pub mod session;
 
 use crate::ports::Process;
 use mwasm_host_core::{State, engine, fs::Dir, registry};

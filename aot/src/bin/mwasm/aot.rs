@@ -20,9 +20,6 @@ const TEXT_MODE: u32 = 0o644;
 /// Builds what the arguments say.
 pub fn main(arguments: cli::Aot) -> Result<ExitCode> {
     let (target, report) = (arguments.target, arguments.report);
-    if arguments.invoke.is_some() {
-        return Err(cli::invoke_is_for_the_desktop().into());
-    }
     let arch = arch(target, arguments.arch)?;
     let (app, layer) = inputs(arguments.app, arguments.manifest, target)?;
     let out = arguments.output.unwrap_or_else(|| default_output(&app, target));
@@ -31,6 +28,7 @@ pub fn main(arguments: cli::Aot) -> Result<ExitCode> {
     flags.set = arguments.set;
     flags.embed = arguments.embed;
     flags.verbose = arguments.verbose;
+    flags.invoke = arguments.invoke;
     if same_file(&app, &out) {
         let message = format!("the image would take the place of the app '{}'", app.display());
         return Err(Problem::usage(message).help("name another file with -o").into());

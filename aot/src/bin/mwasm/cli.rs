@@ -4,7 +4,6 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use mwasm_aot::configure::Flags;
 use mwasm_aot::manifest::{self, values};
-use mwasm_aot::problem::Problem;
 use mwasm_aot::target::{Arch, Target};
 use std::path::PathBuf;
 
@@ -111,6 +110,7 @@ impl Run {
         let mut flags = self.grants.into_flags();
         flags.listen.extend(self.publish.iter().map(|(_, guest)| format!("tcp:{guest}")));
         flags.args = self.args;
+        flags.invoke = self.invoke;
         flags
     }
 }
@@ -174,7 +174,7 @@ pub struct Aot {
     /// Let the host tell what it does, on the image's standard error
     #[arg(long)]
     pub verbose: bool,
-    /// Call this export instead of the app's entry
+    /// Call this export instead of the app's entry, such as 'add(1, 2)'
     #[arg(long, value_name = "EXPORT(ARGS)")]
     pub invoke: Option<String>,
     /// How to report the build; JSON goes to standard output
@@ -253,12 +253,6 @@ fn publish(text: &str) -> Result<(u16, u16), String> {
     let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
     let ports = text.split_once(':').and_then(|(host, guest)| Some((port(host)?, port(guest)?)));
     ports.ok_or_else(|| "wanted HOST:GUEST, two ports from 1 to 65535, such as 8080:80".to_owned())
-}
-
-/// `--invoke` for what is no desktop run.
-pub fn invoke_is_for_the_desktop() -> Problem {
-    Problem::usage("--invoke cannot be compiled into an image: no host prints results in WAVE")
-        .help("call the function here: mwasm run APP.wasm --invoke 'EXPORT(ARGS)'")
 }
 
 fn listen(text: &str) -> Result<String, String> {

@@ -263,7 +263,7 @@ fn a_function_brings_the_types_that_were_passed_in_for_it() {
 }
 
 #[test]
-fn an_exported_component_is_kept_whole() {
+fn an_exported_component_keeps_its_imports_and_what_the_exports_of_its_modules_reach() {
     let stripped = stripped(
         r#"(component
             (component $inner
@@ -277,11 +277,11 @@ fn an_exported_component_is_kept_whole() {
                 (func (export "run") (canon lift (core func $i "run"))))
             (export "inner" (component $inner)))"#,
     );
-    assert_eq!(only_module(&stripped).1.functions, 3);
+    assert_eq!(only_module(&stripped).1.functions, 2);
 }
 
 #[test]
-fn a_module_that_something_unknown_instantiates_is_kept_whole() {
+fn a_module_that_something_unknown_instantiates_keeps_what_its_exports_reach() {
     let stripped = stripped(
         r#"(component
             (import "linker" (component $linker
@@ -291,7 +291,35 @@ fn a_module_that_something_unknown_instantiates_is_kept_whole() {
             (instance $i (instantiate $linker (with "m" (core module $m))))
             (export "run" (func $i "run")))"#,
     );
-    assert_eq!(only_module(&stripped).1.functions, 2);
+    assert_eq!(only_module(&stripped).1.functions, 1);
+}
+
+#[test]
+fn a_module_that_is_exported_keeps_its_outside_and_what_others_reach_through_it() {
+    let stripped = stripped(
+        r#"(component
+            (core module $m
+                (import "" "called-by-none" (func))
+                (import "" "memory" (memory 1))
+                (import "" "table" (table $shared 4 funcref))
+                (table $private 2 funcref)
+                (table $exported (export "table") 2 funcref)
+                (memory $own 1)
+                (data (i32.const 0) "for the memory of others")
+                (data (memory $own) (i32.const 0) "for nobody")
+                (data (memory $own) (i32.const 65536) "out of bounds")
+                (elem (table $shared) (i32.const 0) func $a)
+                (elem (table $private) (i32.const 0) func $b)
+                (elem (table $exported) (i32.const 0) func $c)
+                (func $a) (func $b) (func $c) (func $unused)
+                (func $start)
+                (start $start))
+            (export "m" (core module $m)))"#,
+    );
+    let (_, after) = only_module(&stripped);
+    assert_eq!(after.functions, 4, "the import, $a, $c and $start");
+    assert_eq!((after.tables, after.element_segments), (2, 2));
+    assert_eq!((after.memories, after.data_segments), (2, 3), "one segment traps, so its memory has all its segments");
 }
 
 #[test]

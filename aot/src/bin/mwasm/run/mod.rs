@@ -1,15 +1,13 @@
 //! `mwasm run`: an app or an image, at work.
 //!
 //! ```text
-//!   app    --target desktop--> in this process (a run, or one call: invoke)
+//!   app    --target desktop--> in this process
 //!   app    --target xen, arm--> an image in memory -> boot
 //!   image  for this machine--> exec; for another one -> boot
 //! ```
 
-mod invoke;
-
 use crate::boot::{self, Guest};
-use crate::cli::{self, Run};
+use crate::cli::Run;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
 use mwasm_aot::configure::Flags;
@@ -47,16 +45,10 @@ fn run_app(mut arguments: Run) -> Result<ExitCode> {
     let target = arguments.target.unwrap_or(Target::Desktop);
     let (app, layer) = crate::aot::inputs(arguments.file.take(), arguments.manifest.take(), target)?;
     let dirs = std::mem::take(&mut arguments.dirs);
-    let invoke = arguments.invoke.take();
     let flags = arguments.into_flags();
-    match (target, invoke) {
-        (Target::Desktop, Some(_)) if !dirs.is_empty() => {
-            Err(Problem::usage("a function that is invoked has no directories").help("leave out --dir").into())
-        }
-        (Target::Desktop, Some(call)) => invoke::invoke(prepared(&app, layer, flags)?, &call),
-        (Target::Desktop, None) => run_here(prepared(&app, layer, flags)?, dirs),
-        (Target::Xen | Target::Arm, Some(_)) => Err(cli::invoke_is_for_the_desktop().into()),
-        (Target::Xen | Target::Arm, None) => {
+    match target {
+        Target::Desktop => run_here(prepared(&app, layer, flags)?, dirs),
+        Target::Xen | Target::Arm => {
             let flags = Flags { embed: dirs, ..flags };
             let request = Request { app: &app, target, arch: target.default_arch(), layer, flags };
             let built = build(request, Path::new("image"), &mut Progress::default())?;
