@@ -62,9 +62,15 @@ impl ResourceLimiter for Limits {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        let more = desired.saturating_sub(current) as u64;
-        let allowed = desired <= maximum.unwrap_or(usize::MAX).min(MAX_TABLE_ELEMENTS);
-        Ok(allowed && self.memory.reserve(more.saturating_mul(TABLE_ELEMENT_BYTES)))
+        if desired > maximum.unwrap_or(usize::MAX).min(MAX_TABLE_ELEMENTS) {
+            return Ok(false);
+        }
+        let more = (desired.saturating_sub(current) as u64).saturating_mul(TABLE_ELEMENT_BYTES);
+        let granted = self.memory.reserve(more);
+        if !granted {
+            self.refused_bytes = more;
+        }
+        Ok(granted)
     }
 
     fn instances(&self) -> usize {
@@ -102,6 +108,11 @@ mod tests {
 
     #[test]
     fn tables_are_bounded() {
+        let machine = Machine::new(1);
+        machine.state().memory_bytes = Some(100);
+        let mut small = Limits::new(machine, None);
+        assert!(!small.table_growing(0, 10, None).unwrap());
+        assert_eq!(small.refused_bytes(), 160);
         let mut limits = Limits::new(Machine::new(1), None);
         assert!(limits.table_growing(0, MAX_TABLE_ELEMENTS, None).unwrap());
         assert!(!limits.table_growing(0, MAX_TABLE_ELEMENTS + 1, None).unwrap());
