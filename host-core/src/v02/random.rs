@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use wasmtime::{Error, Result};
 
 /// The most bytes that one call gives. At 0.2 the function must give all that is asked for, so more is an error.
-const MAX_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 fn secure(state: &State, count: u64) -> Result<Vec<u8>> {
     let entropy = state.ports.entropy.as_ref();
@@ -70,11 +70,6 @@ pub(crate) fn insecure_u64(mut context: Context<'_>, (): ()) -> Result<(u64,)> {
 pub(crate) fn insecure_seed(mut context: Context<'_>, (): ()) -> Result<((u64, u64),)> {
     let state = context.data_mut();
     Ok(((insecure_word(state), insecure_word(state)),))
-}
-
-/// The most bytes that a call at 0.3 gives, which may be fewer than it asks for.
-pub(crate) fn at_most(count: u64) -> u64 {
-    count.min(MAX_BYTES)
 }
 
 interface! {

@@ -1,7 +1,12 @@
 //! `wasi:random`: as at 0.2, but a call may give fewer bytes than asked for.
 
 use crate::interface::{interface, plain};
-use crate::v02::random::{at_most, insecure_bytes, insecure_seed, insecure_u64, secure_bytes, secure_u64};
+use crate::v02::random::{MAX_BYTES, insecure_bytes, insecure_seed, insecure_u64, secure_bytes, secure_u64};
+
+/// The most bytes that a call gives, which may be fewer than it asks for.
+fn at_most(count: u64) -> u64 {
+    count.min(MAX_BYTES)
+}
 
 interface! {
     /// `wasi:random/random@0.3`.

@@ -37,10 +37,10 @@ unsafe impl Source for Grow {
         let bytes = chunk.ok_or(())?;
         talc.source.next = start + bytes;
         let new_end = (start + bytes) as *mut u8;
-        // SAFETY: the pages were just mapped, are writable, and belong to the heap alone; the first chunk starts it,
-        // and each later one lies directly behind the one before.
         talc.source.end = match talc.source.end {
+            // SAFETY: the pages were just mapped, are writable, and belong to the heap alone.
             None => unsafe { talc.claim(start as *mut u8, bytes) },
+            // SAFETY: as above, and they lie directly behind those that the heap has.
             Some(end) => Some(unsafe { talc.extend(end, new_end) }),
         };
         talc.source.end.map(|_| ()).ok_or(())
