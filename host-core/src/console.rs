@@ -2,7 +2,8 @@
 //!
 //! Ports never wait and may take less than they are given; WASI's streams promise that what was accepted is written. In between sit
 //! small buffers: one of bytes that came in and were not asked for yet, and one for each output of bytes that the device did not
-//! take yet. An output accepts nothing more while its buffer holds anything, so the buffers are bounded by one write.
+//! take yet. An output accepts nothing more while its buffer holds anything, so the buffers are bounded by one write; what is held back on
+//! purpose ([`Buffers::hold`]) has a bound of its own.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -12,6 +13,8 @@ use mwasm_ports::{Console, ConsoleError, Input, Output};
 pub const INPUT_BUFFER_BYTES: usize = 4096;
 /// How much one write may hand over, in bytes.
 pub const OUTPUT_WRITE_BYTES: usize = 64 << 10;
+/// How much is held back for one write at the end, in bytes.
+pub const HELD_BYTES: usize = 16 << 20;
 
 /// Bytes in flight from and to the console.
 #[derive(Default)]
@@ -83,14 +86,19 @@ impl Buffers {
         Ok(())
     }
 
-    /// Accepts `bytes` without a try to hand them over, for whoever writes many small pieces. The next write, or the end of the run, does.
-    pub fn hold(&mut self, to: Output, bytes: &[u8]) {
+    /// Keeps `bytes` until the next write or the end of the run, for whoever writes many small pieces. Says whether there was room:
+    /// less than [`HELD_BYTES`] wait, and the machine has memory for more.
+    pub fn hold(&mut self, to: Output, bytes: &[u8]) -> bool {
         let pending = self.pending(to);
-        // Not `extend_from_slice`: used twice, it would no longer be part of `write`, which every image has.
-        bytes.iter().for_each(|byte| pending.push(*byte));
+        let fits = pending.len().saturating_add(bytes.len()) <= HELD_BYTES && pending.try_reserve(bytes.len()).is_ok();
+        if fits {
+            pending.extend_from_slice(bytes);
+        }
+        fits
     }
 
-    /// Hands over what waits; says whether nothing waits any more. If not, [`CONSOLE_OUT`](mwasm_ports::Ready::CONSOLE_OUT) is to be waited for.
+    /// Hands over what waits; says whether nothing waits any more. If not, [`CONSOLE_OUT`](mwasm_ports::Ready::CONSOLE_OUT) is to be
+    /// waited for.
     pub fn drain(&mut self, console: &dyn Console, to: Output) -> Result<bool, ConsoleError> {
         let pending = self.pending(to);
         while !pending.is_empty() {
@@ -107,6 +115,16 @@ impl Buffers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An app may print the text of a result piece by piece, for ever: that must not take all of the host's memory.
+    #[test]
+    fn what_is_held_back_is_bounded() {
+        let mut buffers = Buffers::default();
+        assert!(buffers.hold(Output::Out, &alloc::vec![b'a'; HELD_BYTES - 1]));
+        assert!(buffers.hold(Output::Out, b"b"));
+        assert!(!buffers.hold(Output::Out, b"c"));
+        assert_eq!((buffers.out.len(), buffers.out.last()), (HELD_BYTES, Some(&b'b')));
+    }
     use mwasm_ports::fake::Machine;
     use mwasm_ports::faulty::{Faults, Faulty};
 

@@ -10,6 +10,9 @@ use core::fmt::{self, Write};
 use mwasm_ports::Output;
 use wasmtime::{Error, Result};
 
+/// What an app is told whose result does not fit into [`HELD_BYTES`](crate::console::HELD_BYTES), or into memory.
+const TOO_LONG: &str = "the text of the result is longer than 16 MiB, or than there is memory for";
+
 /// All of them.
 pub const INTERFACES: &[Interface] = &[PRINT];
 
@@ -18,13 +21,12 @@ struct Out<'a, 'c>(&'a mut Context<'c>);
 
 impl Write for Out<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.data_mut().console.hold(Output::Out, text.as_bytes());
-        Ok(())
+        if self.0.data_mut().console.hold(Output::Out, text.as_bytes()) { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
 fn print(mut context: Context<'_>, text: impl FnOnce(&mut dyn Write) -> fmt::Result) -> Result<()> {
-    text(&mut Out(&mut context)).map_err(|_| Error::msg("cannot print the result"))
+    text(&mut Out(&mut context)).map_err(|_| Error::msg(TOO_LONG))
 }
 
 /// A character inside of quotes.
