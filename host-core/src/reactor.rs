@@ -33,8 +33,38 @@ struct Waiters {
 struct Waiter {
     id: u64,
     deadline_ns: Option<u64>,
-    interest: Ready,
+    devices: Ready,
     waker: Waker,
+}
+
+/// What somebody waits for: whichever of it comes first.
+#[derive(Clone, Default)]
+pub struct Interest {
+    /// A time on the monotonic clock, in nanoseconds.
+    pub deadline_ns: Option<u64>,
+    /// Devices that may be ready.
+    pub devices: Ready,
+    /// Things that call wakers themselves, such as connections.
+    pub sources: Vec<Arc<dyn Readiness>>,
+}
+
+impl Interest {
+    /// Whichever of both comes first.
+    #[must_use]
+    pub fn or(mut self, mut other: Self) -> Self {
+        self.sources.append(&mut other.sources);
+        Self {
+            deadline_ns: self.deadline_ns.into_iter().chain(other.deadline_ns).min(),
+            devices: self.devices.with(other.devices),
+            sources: self.sources,
+        }
+    }
+}
+
+/// Something that may become ready, and calls wakers when it does.
+pub trait Readiness: Send + Sync {
+    /// As [`Future::poll`]: when it is not ready, it keeps the waker (one, the last) and calls it when it may be.
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()>;
 }
 
 /// Somebody outside asked for the end while the app ran.
@@ -47,10 +77,14 @@ impl Reactor {
         Arc::new(Self { ports, waiters: Mutex::default() })
     }
 
-    /// Waits until `deadline_ns` on the monotonic clock, or until something in `interest` may be ready, whichever comes first.
-    /// May end early: look again afterwards.
-    pub fn wait(self: &Arc<Self>, deadline_ns: Option<u64>, interest: Ready) -> Wait {
-        Wait { reactor: self.clone(), deadline_ns, interest, id: None }
+    /// Waits until something in `interest` may have come. May end early: look again afterwards.
+    pub fn wait(self: &Arc<Self>, interest: Interest) -> Wait {
+        Wait { reactor: self.clone(), interest, id: None }
+    }
+
+    /// Waits until `deadline_ns` on the monotonic clock. May end early.
+    pub fn sleep_until(self: &Arc<Self>, deadline_ns: u64) -> Wait {
+        self.wait(Interest { deadline_ns: Some(deadline_ns), ..Interest::default() })
     }
 
     /// Runs `future` to its end, or until somebody outside asks for the end.
@@ -64,16 +98,29 @@ impl Reactor {
             if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
                 return Ok(output);
             }
+            self.advance();
             while !woken.0.load(Ordering::Relaxed) {
                 self.park()?;
             }
         }
     }
 
+    /// Lets the network work: it sends what the app gave it, takes what came, and wakes whoever waits for that.
+    fn advance(&self) {
+        if let Some(network) = &self.ports.network {
+            network.advance();
+        }
+    }
+
     /// Parks once, and wakes whoever it was for.
     fn park(&self) -> Result<(), Stopped> {
-        let (deadline_ns, interest) = self.waiters.lock().next();
+        let (mut deadline_ns, mut interest) = self.waiters.lock().next();
+        if let Some(network) = &self.ports.network {
+            deadline_ns = deadline_ns.into_iter().chain(network.deadline_ns()).min();
+            interest = interest.with(Ready::NETWORK);
+        }
         let happened = self.ports.idle.park(deadline_ns, interest);
+        self.advance();
         let now_ns = self.ports.clock.monotonic_ns();
         while let Some(waker) = self.waiters.lock().take_ready(now_ns, happened) {
             waker.wake();
@@ -95,15 +142,15 @@ impl Waiters {
 
     /// The earliest deadline, and everything that anybody waits for.
     fn next(&self) -> (Option<u64>, Ready) {
-        let interest = self.list.iter().fold(Ready::NONE, |all, waiter| all.with(waiter.interest));
-        (self.list.iter().filter_map(|waiter| waiter.deadline_ns).min(), interest)
+        let devices = self.list.iter().fold(Ready::NONE, |all, waiter| all.with(waiter.devices));
+        (self.list.iter().filter_map(|waiter| waiter.deadline_ns).min(), devices)
     }
 
     /// Takes out one waiter whose time has come: the one with the earliest deadline, if several have.
     fn take_ready(&mut self, now_ns: u64, happened: Ready) -> Option<Waker> {
         let is_ready = |waiter: &Waiter| {
             waiter.deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns)
-                || Ready::ALL.iter().any(|one| happened.contains(*one) && waiter.interest.contains(*one))
+                || Ready::ALL.iter().any(|one| happened.contains(*one) && waiter.devices.contains(*one))
         };
         let ready = self.list.iter().enumerate().filter(|(_, waiter)| is_ready(waiter));
         let (at, _) = ready.min_by_key(|(_, waiter)| (waiter.deadline_ns.unwrap_or(u64::MAX), waiter.id))?;
@@ -114,8 +161,7 @@ impl Waiters {
 /// Future of [`Reactor::wait`].
 pub struct Wait {
     reactor: Arc<Reactor>,
-    deadline_ns: Option<u64>,
-    interest: Ready,
+    interest: Interest,
     id: Option<u64>,
 }
 
@@ -123,13 +169,22 @@ impl Future for Wait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // Every source is asked, so that each has the waker.
+        let ready = self.interest.sources.iter().filter(|source| source.poll_ready(context).is_ready()).count();
+        if ready > 0 {
+            return Poll::Ready(());
+        }
+        let Interest { deadline_ns, devices, .. } = self.interest;
+        if deadline_ns.is_none() && devices.is_empty() && !self.interest.sources.is_empty() {
+            return Poll::Pending;
+        }
         let reactor = self.reactor.clone();
         let mut waiters = reactor.waiters.lock();
         match self.id {
             None => {
                 waiters.next_id += 1;
                 let (id, waker) = (waiters.next_id, context.waker().clone());
-                waiters.list.push(Waiter { id, deadline_ns: self.deadline_ns, interest: self.interest, waker });
+                waiters.list.push(Waiter { id, deadline_ns, devices, waker });
                 self.id = Some(id);
                 Poll::Pending
             }
@@ -188,7 +243,7 @@ mod tests {
         let sleep = |ns: u64| {
             let (reactor, order) = (&reactor, &order);
             async move {
-                reactor.wait(Some(ns), Ready::NONE).await;
+                reactor.sleep_until(ns).await;
                 order.lock().push(ns);
             }
         };
@@ -203,7 +258,14 @@ mod tests {
         let machine = Machine::new(1);
         machine.state().input_later.push_back((5, b"x".to_vec()));
         let reactor = Reactor::new(machine.ports());
-        assert_eq!(reactor.block_on(reactor.wait(Some(100), Ready::CONSOLE_IN)), Ok(()));
+        assert_eq!(
+            reactor.block_on(reactor.wait(Interest {
+                deadline_ns: Some(100),
+                devices: Ready::CONSOLE_IN,
+                ..Interest::default()
+            })),
+            Ok(())
+        );
         assert_eq!(machine.state().now_ns, 5);
     }
 
@@ -212,7 +274,7 @@ mod tests {
         let machine = Machine::new(1);
         let ports = Faulty::ports(machine.ports(), Faults { park_early: 200, ..Faults::default() }, 4);
         let reactor = Reactor::new(ports);
-        assert_eq!(reactor.block_on(reactor.wait(Some(77), Ready::NONE)), Ok(()));
+        assert_eq!(reactor.block_on(reactor.sleep_until(77)), Ok(()));
         assert_eq!(machine.state().now_ns, 77);
     }
 
@@ -221,14 +283,14 @@ mod tests {
         let machine = Machine::new(1);
         machine.state().stop_at_ns = Some(9);
         let reactor = Reactor::new(machine.ports());
-        assert_eq!(reactor.block_on(reactor.wait(Some(100), Ready::NONE)), Err(Stopped));
+        assert_eq!(reactor.block_on(reactor.sleep_until(100)), Err(Stopped));
     }
 
     #[test]
     fn a_dropped_wait_is_forgotten() {
         let machine = Machine::new(1);
         let reactor = Reactor::new(machine.ports());
-        let mut wait = alloc::boxed::Box::pin(reactor.wait(Some(5), Ready::NONE));
+        let mut wait = alloc::boxed::Box::pin(reactor.sleep_until(5));
         assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(wait);
         assert!(reactor.waiters.lock().list.is_empty());

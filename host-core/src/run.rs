@@ -4,22 +4,35 @@ use crate::failure;
 use crate::reactor::{Reactor, Stopped};
 use crate::state::{Event, State};
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::mem::ManuallyDrop;
-use mwasm_plan::Entry;
+use mwasm_plan::{Entry, Plan};
 use mwasm_ports::{Outcome, Output};
 use wasmtime::component::{Component, Instance, Linker};
 use wasmtime::{Error, Result, Store};
 
-/// Instantiates `component`, calls the plan's entry, and runs it to its end. What went wrong is told on the console's error output,
-/// in `describe`'s words ([`failure::describe`] unless the host has better).
-pub fn run(
-    component: &Component,
-    linker: &Linker<State>,
-    entry: Entry<'_>,
-    state: State,
-    describe: fn(&Error) -> alloc::string::String,
-) -> Outcome {
+/// An app, ready to be started.
+pub struct App<'a> {
+    /// Its code.
+    pub component: &'a Component,
+    /// What it may import.
+    pub linker: &'a Linker<State>,
+    /// What was decided at build time.
+    pub plan: &'a Plan<'static>,
+    /// How an error of the app is told ([`failure::describe`] unless the host has better).
+    pub describe: fn(&Error) -> String,
+}
+
+/// A way to start an app, with a maker of fresh states. Each has a symbol of its own; an image's table names the one that it needs.
+pub type Start = fn(&App<'_>, &dyn Fn() -> State) -> Outcome;
+
+/// Starts an app that is a program: instantiates it, calls the plan's entry, and runs it to its end. What went wrong is told on the
+/// console's error output.
+#[unsafe(export_name = "mwasm_start_run")]
+pub fn run(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
+    let App { component, linker, plan, describe } = *app;
+    let (entry, state) = (plan.entry, new_state());
     let reactor = state.reactor.clone();
     // Not freed: a process or a machine ends after its run, and takes back everything at once.
     let mut store = ManuallyDrop::new(Store::new(component.engine(), state));
@@ -69,7 +82,7 @@ async fn call(
     entry: Entry<'_>,
 ) -> Result<Outcome> {
     let (export, concurrent) = match entry {
-        Entry::None => return Ok(Outcome::Exit(0)),
+        Entry::None | Entry::Serve02(_) | Entry::Serve03(_) => return Ok(Outcome::Exit(0)),
         Entry::Run02(export) => (export, false),
         Entry::Run03(export) => (export, true),
     };
@@ -98,9 +111,8 @@ async fn call_concurrent(_store: &mut Store<State>, _run: Run) -> Result<(Result
 fn drain(reactor: &Arc<Reactor>, store: &mut Store<State>) -> bool {
     let state = store.data_mut();
     [Output::Out, Output::Err].into_iter().all(|to| {
-        while !state.is_ready(Event::Output(to)) {
-            let (deadline_ns, interest) = Event::Output(to).wait_for();
-            if reactor.block_on(reactor.wait(deadline_ns, interest)).is_err() {
+        while !state.is_ready(&Event::Output(to)) {
+            if reactor.block_on(reactor.wait(Event::Output(to).interest())).is_err() {
                 return false;
             }
         }
@@ -118,10 +130,10 @@ fn say(reactor: &Arc<Reactor>, store: &mut Store<State>, text: &str) {
 }
 
 /// An app that was refused memory most often fails of that.
-fn memory_hint(store: &Store<State>) -> alloc::string::String {
+fn memory_hint(store: &Store<State>) -> String {
     let limits = &store.data().limits;
     match limits.refused_bytes() {
-        0 => alloc::string::String::new(),
+        0 => String::new(),
         refused => format!(
             "mwasm: it has {} KiB of memory and was refused {} KiB more of {} KiB; give it more ([memory] heap, or a larger machine)\n",
             limits.granted_bytes() >> 10,

@@ -4,11 +4,13 @@
 use crate::console::Buffers;
 use crate::fs::Dir;
 use crate::limits::Limits;
-use crate::reactor::Reactor;
+use crate::reactor::{Interest, Reactor, Readiness};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::task::{Context, Waker};
 use mwasm_plan::Plan;
+use mwasm_plan::net::{Net, Policy};
 use mwasm_ports::{Output, Ports, Ready};
 use wasmtime::component::ResourceTable;
 
@@ -34,6 +36,10 @@ pub struct State {
     pub console: Buffers,
     /// What the guest may still take.
     pub limits: Limits,
+    /// What the app may reach.
+    pub policy: Policy<'static>,
+    /// How the network is set up.
+    pub net: Net<'static>,
     /// State of the generator behind `wasi:random/insecure`; 0 before its first use.
     pub insecure_seed: u64,
 }
@@ -59,26 +65,29 @@ impl State {
             embedded: plan.dirs.clone(),
             console: Buffers::default(),
             limits: Limits::new(ports.memory.clone(), plan.memory.heap_bytes),
+            policy: plan.policy.clone(),
+            net: plan.net.clone(),
             insecure_seed: 0,
             ports,
         }
     }
 
     /// Looks whether something that a guest waits for has come.
-    pub fn is_ready(&mut self, event: Event) -> bool {
+    pub fn is_ready(&mut self, event: &Event) -> bool {
         let console = self.ports.console.clone();
         match event {
             Event::Always => true,
-            Event::At(deadline_ns) => self.ports.clock.monotonic_ns() >= deadline_ns,
+            Event::At(deadline_ns) => self.ports.clock.monotonic_ns() >= *deadline_ns,
             Event::Input => self.console.input_ready(&*console),
             // A broken output is ready: the next write tells why.
-            Event::Output(to) => self.console.drain(&*console, to).unwrap_or(true),
+            Event::Output(to) => self.console.drain(&*console, *to).unwrap_or(true),
+            Event::Source(source) => source.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready(),
         }
     }
 }
 
 /// Something that a guest can wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Event {
     /// It has come already.
     Always,
@@ -88,16 +97,22 @@ pub enum Event {
     Input,
     /// An output takes bytes.
     Output(Output),
+    /// Something of another interface, such as a connection, is ready.
+    Source(Arc<dyn Readiness>),
 }
 
 impl Event {
-    /// What the reactor waits for: a deadline in nanoseconds, and devices.
-    pub fn wait_for(self) -> (Option<u64>, Ready) {
-        match self {
+    /// What to wait for with the reactor.
+    pub fn interest(&self) -> Interest {
+        let (deadline_ns, devices) = match self {
             Self::Always => (Some(0), Ready::NONE),
-            Self::At(deadline_ns) => (Some(deadline_ns), Ready::NONE),
+            Self::At(deadline_ns) => (Some(*deadline_ns), Ready::NONE),
             Self::Input => (None, Ready::CONSOLE_IN),
             Self::Output(_) => (None, Ready::CONSOLE_OUT),
-        }
+            Self::Source(source) => {
+                return Interest { sources: alloc::vec![source.clone()], ..Interest::default() };
+            }
+        };
+        Interest { deadline_ns, devices, ..Interest::default() }
     }
 }

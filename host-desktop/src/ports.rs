@@ -25,6 +25,7 @@ impl Process {
             console: process.clone(),
             idle: process.clone(),
             memory: process,
+            network: None,
         }
     }
 

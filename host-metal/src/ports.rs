@@ -6,6 +6,9 @@ use crate::stop::Stop;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use mwasm_ports::{Clock, Console, ConsoleError, Idle, Input, Output, Ready, WallTime};
 
+/// What to say where an app asks for random bytes and there are none.
+pub const NO_ENTROPY: &str = "the app asks for secure randomness and this machine has none; give it a processor with RDRAND or RNDR, or a virtio-rng device";
+
 /// Clock, console and waiting on a board.
 pub struct Machine<'a> {
     board: &'a dyn Board,

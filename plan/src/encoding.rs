@@ -19,7 +19,7 @@ use core::fmt;
 /// The first bytes of an encoded plan. Not text that a program would contain by chance.
 pub const MAGIC: [u8; 8] = *b"\x89mwasm\r\n";
 /// The one format that this version reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Bytes before the body.
 pub const HEADER_BYTES: usize = 24;
 /// The largest body in bytes (embedded files included).

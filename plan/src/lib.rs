@@ -18,6 +18,7 @@ extern crate alloc;
 mod encoding;
 mod files;
 pub mod interfaces;
+pub mod net;
 pub mod symbols;
 pub mod tunables;
 
@@ -25,6 +26,7 @@ pub use encoding::{DecodeError, FORMAT_VERSION, HEADER_BYTES, MAGIC, MAX_PLAN_BY
 pub use files::{FileError, MAX_NAME_BYTES, check_tree};
 
 use alloc::vec::Vec;
+use net::{Net, Policy};
 use serde::{Deserialize, Serialize};
 
 /// Everything that was decided at build time.
@@ -53,6 +55,9 @@ pub struct Plan<'a> {
     /// What the app may reach.
     #[serde(borrow)]
     pub policy: Policy<'a>,
+    /// How the network is set up.
+    #[serde(borrow)]
+    pub net: Net<'a>,
     /// Whether the host tells what it does, on standard error.
     pub verbose: bool,
     /// Where the image came from.
@@ -67,6 +72,10 @@ pub enum Entry<'a> {
     Run02(&'a str),
     /// The async function `run` of an exported `wasi:cli/run@0.3.x`; holds the export's name.
     Run03(&'a str),
+    /// The HTTP handler of an exported `wasi:http/incoming-handler@0.2.x`, once for each request; holds the export's name.
+    Serve02(&'a str),
+    /// The HTTP handler of an exported `wasi:http/handler@0.3.x`, once for each request; holds the export's name.
+    Serve03(&'a str),
     /// Nothing: the app is instantiated and that is all.
     #[default]
     None,
@@ -111,17 +120,6 @@ impl Default for Memory {
     fn default() -> Self {
         Self { heap_bytes: None, stack_bytes: DEFAULT_STACK_BYTES, paged_data: false }
     }
-}
-
-/// What the app may reach; what is not here is refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy<'a> {
-    /// Ports that the app may listen on, as `tcp:PORT` or `udp:PORT`.
-    #[serde(borrow)]
-    pub listen: Vec<&'a str>,
-    /// Peers that the app may connect to, as `tcp:HOST:PORT` or `udp:HOST:PORT`.
-    #[serde(borrow)]
-    pub connect: Vec<&'a str>,
 }
 
 /// Where an image came from; equal inputs give equal values on any machine and day.

@@ -1,6 +1,6 @@
 //! Names by which the fuse stage and a host object find each other.
 
-/// The one data symbol that a host object leaves open: host-core's `Image`, a table of eight 64-bit words.
+/// The one data symbol that a host object leaves open: host-core's `Image`, a table of nine 64-bit words.
 ///
 /// ```text
 ///   word  content
@@ -9,7 +9,8 @@
 ///    4,5  address and number of items: five words each, address and length in bytes of the name that the app has for the interface,
 ///         of the name that it has for the item, and
 ///         the function that registers the item; the items of an interface stand together
-///    6,7  address and number of port openers (`fn(&mut Ports)`)
+///    6,7  address and number of port openers (`fn(&mut Ports, &Plan) -> Result<(), &str>`)
+///      8  the function that starts the app: one of the symbols `START_*`
 /// ```
 pub const IMAGE: &str = "mwasm_image";
 /// Where execution starts in every host object.
@@ -18,6 +19,14 @@ pub const ENTRY: &str = "_start";
 pub const ITEM_PREFIX: &str = "mwasm:";
 /// Opens the machine's source of randomness: the one port that costs a driver and that not every app needs.
 pub const PORT_ENTROPY: &str = "mwasm_port_entropy";
+/// Opens the machine's network: the device and our stack, or the operating system's sockets.
+pub const PORT_NETWORK: &str = "mwasm_port_network";
+/// Starts an app that is a program: instantiates it and calls its `run`, if it has one.
+pub const START_RUN: &str = "mwasm_start_run";
+/// Starts an app that is an HTTP handler of `wasi:http` 0.2.
+pub const START_SERVE_02: &str = "mwasm_start_serve_02";
+/// Starts an app that is an HTTP handler of `wasi:http` 0.3.
+pub const START_SERVE_03: &str = "mwasm_start_serve_03";
 /// Section of the image table and of the plan.
 pub const SECTION_PLAN: &str = ".rodata.mwasm_plan";
 /// Section of the precompiled app; page-aligned, so that its code can be made executable where it lies.

@@ -63,6 +63,7 @@ impl Machine {
             console: self.clone(),
             idle: self.clone(),
             memory: self.clone(),
+            network: None,
         }
     }
 

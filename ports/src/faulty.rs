@@ -48,9 +48,10 @@ impl Faulty {
     pub fn ports(below: Ports, faults: Faults, seed: u64) -> Ports {
         let has_entropy = below.entropy.is_some();
         let memory = below.memory.clone();
+        let network = below.network.clone();
         let faulty = Arc::new(Self { below, faults, dice: Machine::new(seed), memory: Default::default() });
         let entropy: Option<Arc<dyn Entropy>> = if has_entropy { Some(faulty.clone()) } else { None };
-        Ports { clock: faulty.clone(), entropy, console: faulty.clone(), idle: faulty, memory }
+        Ports { clock: faulty.clone(), entropy, console: faulty.clone(), idle: faulty, memory, network }
     }
 
     fn happens(&self, rate: u8) -> bool {

@@ -2,8 +2,8 @@
 //!
 //! A *port* is a small trait between the host core, which knows WebAssembly and nothing of machines, and a host, which knows one
 //! machine and nothing of WebAssembly. Everything that is not a pure function of the image enters through a port: time
-//! ([`Clock`]), randomness ([`Entropy`]), bytes from and to a person or a log ([`Console`]), waiting ([`Idle`]) and the end
-//! ([`Power`]). So a whole image can run inside a test with virtual time and a seed, on the code that ships.
+//! ([`Clock`]), randomness ([`Entropy`]), bytes from and to a person or a log ([`Console`]), frames ([`net_device`]) and sockets ([`network`]),
+//! waiting ([`Idle`]) and the end ([`Power`]). So a whole image can run inside a test with virtual time and a seed, on the code that ships.
 //!
 //! ```text
 //!   app -> WASI interface (host-core) -> port (here) -> system call, hypercall or device register (host-*)
@@ -25,6 +25,8 @@ extern crate alloc;
 pub mod fake;
 #[cfg(feature = "fake")]
 pub mod faulty;
+pub mod net_device;
+pub mod network;
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -42,6 +44,8 @@ pub struct Ports {
     pub idle: Arc<dyn Idle>,
     /// The memory that guests may have.
     pub memory: Arc<dyn Memory>,
+    /// Sockets; `None` where the app uses none.
+    pub network: Option<Arc<dyn network::Network>>,
 }
 
 /// The machine's memory, as far as guests may have it.
@@ -175,8 +179,10 @@ impl Ready {
     pub const CONSOLE_OUT: Self = Self(2);
     /// Somebody outside asked the image to end (power button, `xl shutdown`). Always waited for.
     pub const STOP: Self = Self(4);
+    /// The network may have something to do: see [`network::Network::advance`].
+    pub const NETWORK: Self = Self(8);
     /// Every member, in the order of their bits.
-    pub const ALL: [Self; 3] = [Self::CONSOLE_IN, Self::CONSOLE_OUT, Self::STOP];
+    pub const ALL: [Self; 4] = [Self::CONSOLE_IN, Self::CONSOLE_OUT, Self::STOP, Self::NETWORK];
 
     /// Whether every member of `other` is in `self`.
     pub const fn contains(self, other: Self) -> bool {

@@ -10,7 +10,8 @@ use crate::manifest::{Layer, merge};
 use crate::report::{Report, Stage};
 use anyhow::Result;
 use embed::Tree;
-use mwasm_plan::{Dir, Entry, Memory, Plan, Policy, Provenance};
+use mwasm_plan::net::{Connect, Listen, Net, Policy};
+use mwasm_plan::{Dir, Entry, Memory, Plan, Provenance};
 use std::path::PathBuf;
 
 /// What the command line says about an image, already checked by the command line's own rules.
@@ -116,9 +117,11 @@ impl Settings {
             dirs: self.trees.iter().map(Tree::dir).collect::<Vec<Dir<'a>>>(),
             memory: self.memory,
             policy: Policy {
-                listen: self.listen.iter().map(String::as_str).collect(),
-                connect: self.connect.iter().map(String::as_str).collect(),
+                listen: self.listen.iter().filter_map(|grant| Listen::parse(grant)).collect(),
+                connect: self.connect.iter().filter_map(|grant| Connect::parse(grant)).collect(),
+                loopback: false,
             },
+            net: Net::default(),
             verbose: self.verbose,
             provenance,
         }
@@ -185,7 +188,8 @@ mod tests {
         assert_eq!(plan.args, ["flag"]);
         assert_eq!(plan.env, [("A", "1"), ("B", "3"), ("C", "4")]);
         assert_eq!(plan.config, [("k", "w")]);
-        assert_eq!(plan.policy.listen, ["tcp:80", "tcp:81"]);
+        let listen: Vec<_> = plan.policy.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["tcp:80", "tcp:81"]);
         assert_eq!(plan.entry, Entry::Run02("wasi:cli/run@0.2.6"));
         assert_eq!(configured(layer, Flags::default()).plan(Provenance::default()).args, ["manifest"]);
     }

@@ -22,7 +22,7 @@ use crate::report::{Part, Report, Stage};
 use crate::target::{Arch, Target};
 use anyhow::{Context, Result};
 use map::Node;
-use mwasm_plan::{Plan, interfaces, symbols as names};
+use mwasm_plan::{Entry, Plan, interfaces, symbols as names};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -72,7 +72,12 @@ fn fuse_with(host: Vec<u8>, native: &Native, plan: &Plan<'_>, target: Target, ar
     let mut ports: Vec<&str> = rows.flat_map(|row| row.ports).copied().collect();
     ports.sort_unstable();
     ports.dedup();
-    let contents = table::Contents { app: &native.cwasm, plan: &encoded, items: &items, ports: &ports };
+    let start = match plan.entry {
+        Entry::None | Entry::Run02(_) | Entry::Run03(_) => names::START_RUN,
+        Entry::Serve02(_) => names::START_SERVE_02,
+        Entry::Serve03(_) => names::START_SERVE_03,
+    };
+    let contents = table::Contents { app: &native.cwasm, plan: &encoded, items: &items, ports: &ports, start };
     let app = table::write(arch, &contents)?;
     let linked = link::link(link::Job { arch, base: base(target), entry: names::ENTRY, host, app })?;
     let mut bytes = pack::pack(target, &linked)?;

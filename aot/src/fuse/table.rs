@@ -1,7 +1,7 @@
 //! The object that joins an app with a host: the image table, the app and the plan.
 //!
 //! ```text
-//!   .rodata.mwasm_plan   mwasm_image, the table's eight words | items: names and function | ports: functions | the plan
+//!   .rodata.mwasm_plan   mwasm_image, the table's nine words | items: names and function | ports: functions | the plan
 //!   .rodata.mwasm_names  names of interfaces and items
 //!   mwasm_app            the precompiled app, page-aligned
 //! ```
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 pub const PAGE_BYTES: u64 = 4096;
 /// Words of the table; also the alignment of a plan ([`mwasm_plan::find`]).
 const WORD_BYTES: u64 = 8;
-const TABLE_WORDS: u64 = 8;
+const TABLE_WORDS: u64 = 9;
 
 /// What goes into the object.
 pub struct Contents<'a> {
@@ -34,6 +34,8 @@ pub struct Contents<'a> {
     pub items: &'a [Item],
     /// Port openers.
     pub ports: &'a [&'a str],
+    /// The function that starts the app.
+    pub start: &'a str,
 }
 
 /// A function or resource that the host registers.
@@ -76,7 +78,7 @@ pub fn write(arch: Arch, contents: &Contents<'_>) -> Result<Vec<u8>> {
     let plan_at = ports_at + contents.ports.len() as u64 * WORD_BYTES;
     let app_bytes = contents.app.len() as u64;
     let plan_bytes = contents.plan.len() as u64;
-    let mut words = vec![0, app_bytes, 0, plan_bytes, 0, item_count, 0, contents.ports.len() as u64];
+    let mut words = vec![0, app_bytes, 0, plan_bytes, 0, item_count, 0, contents.ports.len() as u64, 0];
     words.extend(contents.items.iter().flat_map(|item| [0, item.interface.len() as u64, 0, item.name.len() as u64, 0]));
     words.resize((plan_at / WORD_BYTES) as usize, 0);
     let words: Vec<u8> = words.iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
@@ -91,6 +93,7 @@ pub fn write(arch: Arch, contents: &Contents<'_>) -> Result<Vec<u8>> {
     for (word, at) in [(2, plan_at), (4, items_at), (6, ports_at)] {
         words.point(word, here, at)?;
     }
+    words.point_to_function(TABLE_WORDS - 1, contents.start)?;
     let mut word = TABLE_WORDS;
     for item in contents.items {
         words.point(word, names, place(&item.interface))?;
@@ -157,7 +160,8 @@ mod tests {
                 symbol: symbol.into(),
             };
             let items = [item("0", "0", "mwasm:a"), item("0", "1", "mwasm:b"), item("1", "0", "mwasm:c")];
-            let contents = Contents { app: b"app", plan: &plan, items: &items, ports: &["mwasm_port_c"] };
+            let contents =
+                Contents { app: b"app", plan: &plan, items: &items, ports: &["mwasm_port_c"], start: "mwasm_start" };
             let bytes = write(arch, &contents).unwrap();
             let file = object::File::parse(&*bytes).unwrap();
             let undefined: Vec<_> = file
@@ -165,14 +169,14 @@ mod tests {
                 .filter(|symbol| symbol.is_undefined() && !symbol.name_bytes().unwrap().is_empty())
                 .map(|symbol| symbol.name().unwrap().to_owned())
                 .collect();
-            assert_eq!(undefined, ["mwasm:a", "mwasm:b", "mwasm:c", "mwasm_port_c"]);
+            assert_eq!(undefined, ["mwasm_start", "mwasm:a", "mwasm:b", "mwasm:c", "mwasm_port_c"]);
             let section = file.section_by_name(symbols::SECTION_PLAN).unwrap();
             let data = section.data().unwrap();
             assert_eq!(data[8..16], 3u64.to_le_bytes(), "length of the app");
             assert_eq!(data[40..48], 3u64.to_le_bytes(), "number of items");
             assert_eq!(data[56..64], 1u64.to_le_bytes(), "number of ports");
             assert_eq!(mwasm_plan::find(data).unwrap(), plan);
-            assert_eq!(section.relocations().count(), 4 + 3 * 3 + 1);
+            assert_eq!(section.relocations().count(), 4 + 1 + 3 * 3 + 1);
             assert_eq!(file.section_by_name(symbols::SECTION_NAMES).unwrap().data().unwrap(), b"01");
         }
     }

@@ -163,7 +163,9 @@ fn decided(plan: &Plan<'_>, target: Target, arch: Arch) -> Decided {
         target,
         arch,
         entry: match plan.entry {
-            Entry::Run02(export) | Entry::Run03(export) => Some(export.to_owned()),
+            Entry::Run02(export) | Entry::Run03(export) | Entry::Serve02(export) | Entry::Serve03(export) => {
+                Some(export.to_owned())
+            }
             Entry::None => None,
         },
         args: owned(&plan.args),
@@ -183,7 +185,10 @@ fn decided(plan: &Plan<'_>, target: Target, arch: Arch) -> Decided {
             .collect(),
         heap_bytes: plan.memory.heap_bytes,
         stack_bytes: plan.memory.stack_bytes,
-        policy: Policy { listen: owned(&plan.policy.listen), connect: owned(&plan.policy.connect) },
+        policy: Policy {
+            listen: plan.policy.listen.iter().map(ToString::to_string).collect(),
+            connect: plan.policy.connect.iter().map(ToString::to_string).collect(),
+        },
         verbose: plan.verbose,
         mwasm: plan.provenance.mwasm.to_owned(),
         wasmtime: plan.provenance.wasmtime.to_owned(),

@@ -20,8 +20,10 @@ use mwasm_host_metal::cpu;
 use mwasm_host_metal::exclusive::Exclusive;
 use mwasm_host_metal::image::Image;
 use mwasm_host_metal::page::PAGE_BYTES;
+use mwasm_host_metal::ports::NO_ENTROPY;
 use mwasm_host_metal::tables::LEVEL_1G;
-use mwasm_ports::{Outcome, Ready};
+use mwasm_plan::Plan;
+use mwasm_ports::{Outcome, Ports, Ready};
 
 struct Arm;
 
@@ -164,6 +166,7 @@ impl Board for Arm {
 
 /// Opens the source of randomness; the image's table refers to it when the app asks for random bytes.
 #[unsafe(no_mangle)]
-fn mwasm_port_entropy(ports: &mut mwasm_ports::Ports) {
+fn mwasm_port_entropy(ports: &mut Ports, _plan: &Plan<'static>) -> Result<(), &'static str> {
     ports.entropy = with_devices(Devices::clone).and_then(|devices| entropy::open(&devices));
+    ports.entropy.as_ref().map(drop).ok_or(NO_ENTROPY)
 }

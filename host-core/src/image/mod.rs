@@ -9,7 +9,7 @@ mod stacks;
 use crate::engine;
 use crate::failure;
 use crate::interface::Register;
-use crate::run::run as run_component;
+use crate::run::{App, Start};
 use crate::state::State;
 use alloc::format;
 use alloc::string::String;
@@ -21,8 +21,8 @@ use mwasm_ports::{Outcome, Output, Ports};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Error, Result};
 
-/// Opens a port beyond the basic ones.
-pub type OpenPort = fn(&mut Ports);
+/// Opens a port beyond the basic ones, as the plan says; otherwise it says what the machine lacks.
+pub type OpenPort = fn(&mut Ports, &Plan<'static>) -> Result<(), &'static str>;
 
 /// The table at [`mwasm_plan::symbols::IMAGE`], written by the fuse stage.
 #[repr(C)]
@@ -35,6 +35,7 @@ struct Image {
     item_count: usize,
     ports: *const OpenPort,
     port_count: usize,
+    start: Start,
 }
 
 /// A function or resource of an interface; those of an interface stand together.
@@ -94,12 +95,7 @@ pub fn run_with_args(mut ports: Ports, args: Option<Vec<&'static str>>) -> Outco
         // SAFETY: the fuse stage wrote the table: address and number of port openers of this type.
         let openers = unsafe { core::slice::from_raw_parts(IMAGE.ports, IMAGE.port_count) };
         for open in openers {
-            open(&mut ports);
-        }
-        if !openers.is_empty() && ports.entropy.is_none() {
-            return Err(String::from(
-                "the app asks for secure randomness and this machine has none; give it a processor with RDRAND or RNDR, or a virtio-rng device",
-            ));
+            open(&mut ports, &plan)?;
         }
         run_plan(&ports, &plan).map_err(|error| format!("{error:#}"))
     });
@@ -133,7 +129,10 @@ fn run_plan(ports: &Ports, plan: &Plan<'static>) -> Result<Outcome> {
         let mut instance = linker.instance(name)?;
         group.iter().try_for_each(|item| (item.register)(&mut instance, item.name()))?;
     }
-    let outcome = run_component(&component, &linker, plan.entry, State::new(ports.clone(), plan), failure::describe);
+    let app = App { component: &component, linker: &linker, plan, describe: failure::describe };
+    // SAFETY: the fuse stage wrote the table: a function of this type.
+    let start = unsafe { IMAGE.start };
+    let outcome = start(&app, &|| State::new(ports.clone(), plan));
     // The machine ends with the app: to free all this one by one would be work for nobody.
     core::mem::forget((component, linker));
     Ok(outcome)

@@ -54,8 +54,7 @@ pub const INTERFACES: &[Interface] = &[
 
 /// Waits until `event` has come. Looks first, so that what is ready costs no trip through the executor.
 async fn wait_for(context: &mut Context<'_>, event: Event) {
-    while !context.data_mut().is_ready(event) {
-        let (deadline_ns, interest) = event.wait_for();
-        context.data().reactor.wait(deadline_ns, interest).await;
+    while !context.data_mut().is_ready(&event) {
+        context.data().reactor.wait(event.interest()).await;
     }
 }

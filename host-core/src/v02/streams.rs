@@ -62,6 +62,11 @@ fn read(state: &mut State, stream: &Input, most: u64) -> Streamed<Vec<u8>> {
                 Err(error) => failed(state, IoError::File(error)),
             }
         }
+        InputStream::Source(source) => match source.read(most) {
+            Ok(Some(bytes)) => Ok(Ok(bytes)),
+            Ok(None) => Ok(Err(StreamError::Closed)),
+            Err(error) => failed(state, error),
+        },
     }
 }
 
@@ -75,6 +80,7 @@ fn input_event(state: &State, stream: &Input) -> Result<Event> {
     Ok(match state.table.get(stream)? {
         InputStream::Console => Event::Input,
         InputStream::File { .. } => Event::Always,
+        InputStream::Source(source) => Event::Source(source.readiness()),
     })
 }
 
@@ -82,11 +88,12 @@ fn output_event(state: &State, stream: &Output) -> Result<Event> {
     Ok(match state.table.get(stream)? {
         OutputStream::Console(to) => Event::Output(*to),
         OutputStream::File { .. } => Event::Always,
+        OutputStream::Sink(sink) => Event::Source(sink.readiness()),
     })
 }
 
 fn check_write(state: &mut State, stream: &Output) -> Streamed<u64> {
-    match state.table.get(stream)? {
+    match state.table.get_mut(stream)? {
         OutputStream::Console(to) => {
             let console = state.ports.console.clone();
             match state.console.writable(&*console, *to) {
@@ -95,6 +102,11 @@ fn check_write(state: &mut State, stream: &Output) -> Streamed<u64> {
             }
         }
         OutputStream::File { .. } => Ok(Ok(OUTPUT_WRITE_BYTES as u64)),
+        OutputStream::Sink(sink) => match sink.room() {
+            Ok(Some(room)) => Ok(Ok(room as u64)),
+            Ok(None) => Ok(Err(StreamError::Closed)),
+            Err(error) => failed(state, error),
+        },
     }
 }
 
@@ -122,6 +134,7 @@ fn write(state: &mut State, stream: &Output, bytes: &[u8]) -> Streamed<()> {
                 })
                 .map_err(IoError::File)
         }
+        OutputStream::Sink(sink) => sink.write(bytes),
     };
     match result {
         Ok(()) => Ok(Ok(())),
@@ -129,7 +142,20 @@ fn write(state: &mut State, stream: &Output, bytes: &[u8]) -> Streamed<()> {
     }
 }
 
+/// Begins to hand over what was written.
+fn flush(state: &mut State, stream: &Output) -> Streamed<()> {
+    if let OutputStream::Sink(sink) = state.table.get_mut(stream)?
+        && let Err(error) = sink.flush()
+    {
+        return failed(state, error);
+    }
+    Ok(check_write(state, stream)?.map(drop))
+}
+
 async fn blocking_flush(context: &mut Context<'_>, stream: &Output) -> Streamed<()> {
+    if let Err(error) = flush(context.data_mut(), stream)? {
+        return Ok(Err(error));
+    }
     let event = output_event(context.data(), stream)?;
     wait_for(context, event).await;
     Ok(check_write(context.data_mut(), stream)?.map(drop))
@@ -148,7 +174,7 @@ async fn blocking_write(context: &mut Context<'_>, stream: &Output, contents: &W
 fn write_list(context: &mut Context<'_>, stream: &Output, contents: &WasmList<u8>) -> Streamed<()> {
     let to = match context.data().table.get(stream)? {
         OutputStream::Console(to) => Some(*to),
-        OutputStream::File { .. } => None,
+        OutputStream::File { .. } | OutputStream::Sink(_) => None,
     };
     let Some(to) = to else {
         let bytes = contents.as_le_slice(&*context).to_vec();
@@ -223,7 +249,7 @@ interface! {
                 Box::new(async move { Ok((blocking_write(&mut context, &stream, &contents).await?,)) })
             };
         plain, "[method]output-stream.flush", |mut context, (stream,): (Output,)| {
-            Ok((check_write(context.data_mut(), &stream)?.map(drop),))
+            Ok((flush(context.data_mut(), &stream)?,))
         };
         waits, "[method]output-stream.blocking-flush", |mut context, (stream,): (Output,)| {
             Box::new(async move { Ok((blocking_flush(&mut context, &stream).await?,)) })

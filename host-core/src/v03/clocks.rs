@@ -5,7 +5,7 @@ use crate::interface::{interface, plain};
 use crate::state::State;
 use crate::v02::monotonic_clock::{now, resolution};
 use alloc::boxed::Box;
-use mwasm_ports::{Ready, WallTime};
+use mwasm_ports::WallTime;
 use wasmtime::component::{Accessor, ComponentType, Lift, Lower};
 
 /// `wasi:clocks/system-clock.instant`.
@@ -35,7 +35,7 @@ async fn wait_until(accessor: &Accessor<State>, when_ns: u64) {
         (state.reactor.clone(), state.ports.clock.clone())
     });
     while clock.monotonic_ns() < when_ns {
-        reactor.wait(Some(when_ns), Ready::NONE).await;
+        reactor.sleep_until(when_ns).await;
     }
 }
 

@@ -44,12 +44,11 @@ impl Waiting {
     /// Looks whether `event` has come; if not, sees to it that the task is woken when it may have.
     fn poll_ready(&mut self, state: &mut State, context: &mut Context<'_>, event: Event) -> Poll<()> {
         loop {
-            if state.is_ready(event) {
+            if state.is_ready(&event) {
                 self.0 = None;
                 return Poll::Ready(());
             }
-            let (deadline_ns, interest) = event.wait_for();
-            let wait = self.0.get_or_insert_with(|| Box::pin(state.reactor.wait(deadline_ns, interest)));
+            let wait = self.0.get_or_insert_with(|| Box::pin(state.reactor.wait(event.interest())));
             match wait.as_mut().poll(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) => self.0 = None,

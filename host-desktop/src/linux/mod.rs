@@ -4,6 +4,7 @@ mod directory;
 pub mod session;
 
 use crate::ports::Process;
+use mwasm_host_core::run::App;
 use mwasm_host_core::{State, engine, fs::Dir, registry};
 use mwasm_plan::Plan;
 use mwasm_ports::{Outcome, Ports};
@@ -35,14 +36,20 @@ pub fn run_on(ports: Ports, component: &[u8], plan: &Plan<'static>, dirs: &[Host
     let component = Component::new(&engine, component)?;
     let mut linker = Linker::new(&engine);
     registry::register_all(&mut linker)?;
-    let mut state = State::new(ports, plan);
+    let mut mounts = Vec::new();
     for dir in dirs {
         let opened: Arc<dyn Dir> = directory::open(&dir.host).map_err(|error| {
             Error::msg(format!("cannot open the directory '{}' for the app: {error}", dir.host.display()))
         })?;
-        state.mounts.push((dir.guest.clone(), opened));
+        mounts.push((dir.guest.clone(), opened));
     }
-    Ok(mwasm_host_core::run(&component, &linker, plan.entry, state, describe))
+    let app = App { component: &component, linker: &linker, plan, describe };
+    let new_state = || {
+        let mut state = State::new(ports.clone(), plan);
+        state.mounts.clone_from(&mounts);
+        state
+    };
+    Ok(mwasm_host_core::run(&app, &new_state))
 }
 
 /// The engine of `mwasm run`: the settings of an image, but with what a person needs to find a fault.

@@ -48,9 +48,8 @@ impl Session {
     /// Waits until all that the app has written is handed over.
     pub fn flush(&mut self) -> Result<()> {
         for to in [Output::Out, Output::Err] {
-            while !self.store.data_mut().is_ready(Event::Output(to)) {
-                let (deadline_ns, interest) = Event::Output(to).wait_for();
-                self.reactor.block_on(self.reactor.wait(deadline_ns, interest)).map_err(stopped)?;
+            while !self.store.data_mut().is_ready(&Event::Output(to)) {
+                self.reactor.block_on(self.reactor.wait(Event::Output(to).interest())).map_err(stopped)?;
             }
         }
         Ok(())

@@ -7,12 +7,14 @@ mod traps;
 
 use crate::ports::Process;
 use core::fmt::Write;
-use mwasm_ports::{Outcome, Power};
+use mwasm_plan::Plan;
+use mwasm_ports::{Outcome, Ports, Power};
 
 /// Opens the one port that not every app needs; named in the image's table.
 #[unsafe(no_mangle)]
-pub fn mwasm_port_entropy(ports: &mut mwasm_ports::Ports) {
+pub fn mwasm_port_entropy(ports: &mut Ports, _plan: &Plan<'static>) -> Result<(), &'static str> {
     Process::open_entropy(ports);
+    Ok(())
 }
 
 /// Standard error, for the last words of a host that cannot go on.

@@ -47,6 +47,7 @@ extern "C" fn main() -> ! {
         console: machine.clone(),
         idle: machine,
         memory: Arc::new(memory::Guests),
+        network: None,
     };
     let outcome = mwasm_host_core::image::run(ports);
     cpu::interrupts_off();

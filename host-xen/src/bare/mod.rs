@@ -13,8 +13,10 @@ use core::arch::x86_64::__cpuid;
 use mwasm_host_metal::bare::{fatal, memory};
 use mwasm_host_metal::image::Image;
 use mwasm_host_metal::memory_map::MemoryMap;
+use mwasm_host_metal::ports::NO_ENTROPY;
 use mwasm_host_metal::tables::{LEVEL_1G, LEVEL_2M};
-use mwasm_ports::Outcome;
+use mwasm_plan::Plan;
+use mwasm_ports::{Outcome, Ports};
 
 /// CPUID leaf of the first hypervisor interface.
 const HYPERVISOR_LEAF: u32 = 0x4000_0000;
@@ -149,6 +151,7 @@ fn start_memory(mut map: MemoryMap) {
 
 /// Opens the source of randomness; the image's table refers to it when the app asks for random bytes.
 #[unsafe(no_mangle)]
-fn mwasm_port_entropy(ports: &mut mwasm_ports::Ports) {
+fn mwasm_port_entropy(ports: &mut Ports, _plan: &Plan<'static>) -> Result<(), &'static str> {
     ports.entropy = entropy::open();
+    ports.entropy.as_ref().map(drop).ok_or(NO_ENTROPY)
 }
