@@ -8,7 +8,8 @@ use mwasm_aot::invoke;
 use mwasm_aot::report::Report;
 use mwasm_aot::strip::strip;
 use mwasm_aot::target::{Arch, Target};
-use mwasm_host_core::{State, failure, registry, run};
+use mwasm_host_core::run::App as Start;
+use mwasm_host_core::{State, failure, registry};
 use mwasm_host_desktop::linux;
 use mwasm_plan::{DEFAULT_STACK_BYTES, Entry, Plan};
 use mwasm_ports::Outcome;
@@ -432,7 +433,7 @@ fn printed(component: &[u8]) -> Result<String> {
     back.map_err(error)?;
     let machine = Fake::new(1);
     let plan = Plan { name: "echo", entry: Entry::Run02("wasi:cli/run@0.2.0"), ..Plan::default() };
-    let app = run::App { component: &component, linker: &linker, plan: &plan, describe: failure::describe };
+    let app = Start { component: &component, linker: &linker, plan: &plan, describe: failure::describe };
     let outcome = mwasm_host_core::run(&app, &|| State::new(machine.ports(), &plan));
     let said = String::from_utf8_lossy(&machine.state().err).into_owned();
     ensure!(outcome == Outcome::Exit(0), "it ended with {outcome:?}: {said}");
