@@ -220,20 +220,16 @@ impl HalfOpens {
 }
 
 impl HalfOpen {
-    pub(crate) fn new(listener: Id, link: Link, local: SocketAddr, remote: SocketAddr, syn: Head) -> Self {
-        Self {
-            listener,
-            link,
-            local,
-            remote,
-            neighbour: [0; 6],
-            syn,
-            sequence: 0,
-            came_ns: 0,
-            again_ns: 0,
-            again_after_ns: 0,
-            waits: None,
-        }
+    pub(crate) fn new(
+        listener: Id,
+        link: Link,
+        (local, remote): (SocketAddr, SocketAddr),
+        syn: Head,
+        sequence: u32,
+    ) -> Self {
+        let (neighbour, waits) = ([0; 6], None);
+        let (came_ns, again_ns, again_after_ns) = (0, 0, 0);
+        Self { listener, link, local, remote, neighbour, syn, sequence, came_ns, again_ns, again_after_ns, waits }
     }
 }
 

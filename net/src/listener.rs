@@ -68,16 +68,14 @@ impl Core {
         let (local, remote) = (segment.destination, segment.source);
         let key = Key::new(local, remote);
         let known = self.half_open.get_mut(&key).filter(|entry| entry.syn.sequence == syn.sequence).copied();
-        let entry = known.unwrap_or_else(|| {
+        let mut entry = known.unwrap_or_else(|| {
             let ticks = self.now_ns / SEQUENCE_TICK_NS;
             let sequence = (self.secret.hash(&key.words()) as u32).wrapping_add(ticks as u32);
-            HalfOpen { sequence, ..HalfOpen::new(listener, link, local, remote, syn) }
+            HalfOpen::new(listener, link, (local, remote), syn, sequence)
         });
-        let neighbour = match (link, frame.get(6..12).and_then(<[u8]>::first_chunk::<6>)) {
-            (Link::Ethernet, Some(mac)) => *mac,
-            _ => [0; 6],
-        };
-        let entry = HalfOpen { neighbour, ..entry };
+        if let Some(mac) = frame.get(6..12).and_then(<[u8]>::first_chunk::<6>).filter(|_| link == Link::Ethernet) {
+            entry.neighbour = *mac;
+        }
         self.half_open.insert(entry, self.now_ns);
         self.answer(&entry);
     }
