@@ -35,6 +35,7 @@ pub mod heap;
 pub mod image;
 pub mod interface;
 pub mod limits;
+pub mod policy;
 pub mod reactor;
 mod refused;
 #[cfg(feature = "registry")]
