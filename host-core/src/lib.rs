@@ -41,6 +41,7 @@ mod refused;
 #[cfg(feature = "registry")]
 pub mod registry;
 pub mod run;
+pub mod sockets;
 pub mod state;
 pub mod v02;
 #[cfg(feature = "component-model-async")]

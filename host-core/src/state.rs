@@ -6,6 +6,7 @@ use crate::fs::Dir;
 use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::reactor::{Interest, Reactor, Readiness};
+use crate::sockets::names::Resolve;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -41,6 +42,8 @@ pub struct State {
     pub policy: Arc<Policy>,
     /// How the network is set up.
     pub net: Net<'static>,
+    /// What looks names up, once one was looked up. States of one app may share it.
+    pub resolver: Option<Arc<dyn Resolve>>,
     /// State of the generator behind `wasi:random/insecure`; 0 before its first use.
     pub insecure_seed: u64,
 }
@@ -68,6 +71,7 @@ impl State {
             limits: Limits::new(ports.memory.clone(), plan.memory.heap_bytes),
             policy: Arc::new(Policy::new(plan.policy.clone(), plan.verbose.then(|| ports.console.clone()))),
             net: plan.net.clone(),
+            resolver: None,
             insecure_seed: 0,
             ports,
         }
