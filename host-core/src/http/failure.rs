@@ -27,8 +27,24 @@ pub enum Failure {
     Denied,
     /// The scheme `https` is not spoken.
     Tls,
+    /// The app wrote more than there was room for.
+    Overrun,
     /// The exchange is over.
     Over,
+}
+
+impl Failure {
+    /// Why a connection could not be made.
+    pub fn dialing(error: NetError) -> Self {
+        match error {
+            NetError::AccessDenied => Self::Denied,
+            NetError::NameUnresolvable
+            | NetError::TemporaryResolverFailure
+            | NetError::PermanentResolverFailure
+            | NetError::InvalidArgument => Self::Name(error),
+            error => Self::Network(error),
+        }
+    }
 }
 
 impl From<Fault> for Failure {
@@ -61,6 +77,7 @@ impl fmt::Display for Failure {
             Self::SendTimeout => f.write_str("the other side took nothing in time"),
             Self::Denied => f.write_str("access denied: the policy does not grant it"),
             Self::Tls => f.write_str("https is not spoken here"),
+            Self::Overrun => f.write_str("more was written than there was room for"),
             Self::Over => f.write_str("the exchange is over"),
         }
     }

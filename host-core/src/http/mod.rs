@@ -12,12 +12,15 @@
 
 pub mod client;
 mod failure;
+mod inbox;
 
 pub use failure::Failure;
+pub(crate) use inbox::Inbox;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::{Context, Poll};
-use mwasm_http::Headers;
+use mwasm_http::{BodyLength, Headers};
 
 /// A body that comes, from the side of whoever reads it.
 pub trait Incoming: Send + Sync {
@@ -44,4 +47,12 @@ pub trait Outgoing: Send + Sync {
     fn finish(&self, trailers: Option<&Headers>) -> Result<(), Failure>;
     /// Gives the body up: the other side sees that it is not whole.
     fn abort(&self);
+}
+
+/// Whoever waits for a response to a request.
+pub trait Responder: Outgoing {
+    /// Begins the response. If this fails, another one can be given.
+    fn respond(&self, status: u16, headers: &Headers, length: BodyLength) -> Result<(), Failure>;
+    /// The way for the response's body.
+    fn outgoing(self: Arc<Self>) -> Arc<dyn Outgoing>;
 }

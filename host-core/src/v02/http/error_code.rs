@@ -144,6 +144,7 @@ impl From<Failure> for ErrorCode {
             Failure::SendTimeout => Self::ConnectionWriteTimeout,
             Failure::Denied => Self::HttpRequestDenied,
             Failure::Tls => Self::TlsProtocolError,
+            Failure::Overrun => Self::InternalError(Some(format!("{failure}"))),
             Failure::Over => Self::ConnectionTerminated,
         }
     }
