@@ -35,11 +35,13 @@ pub mod heap;
 pub mod image;
 pub mod interface;
 pub mod limits;
+pub mod policy;
 pub mod reactor;
 mod refused;
 #[cfg(feature = "registry")]
 pub mod registry;
 pub mod run;
+pub mod sockets;
 pub mod state;
 pub mod v02;
 #[cfg(feature = "component-model-async")]

@@ -10,6 +10,7 @@ mod network;
 mod poll;
 pub(crate) mod preopens;
 pub(crate) mod random;
+mod sockets;
 mod stdio;
 mod streams;
 pub(crate) mod terminal;
@@ -28,18 +29,18 @@ pub const INTERFACES: &[Interface] = &[
     monotonic_clock::MONOTONIC_CLOCK,
     network::HTTP_OUTGOING_HANDLER,
     network::HTTP_TYPES,
-    network::INSTANCE_NETWORK,
-    network::IP_NAME_LOOKUP,
-    network::NETWORK,
-    network::TCP,
-    network::TCP_CREATE_SOCKET,
-    network::UDP,
-    network::UDP_CREATE_SOCKET,
     poll::POLL,
     preopens::PREOPENS,
     random::INSECURE,
     random::INSECURE_SEED,
     random::RANDOM,
+    sockets::INSTANCE_NETWORK,
+    sockets::IP_NAME_LOOKUP,
+    sockets::NETWORK,
+    sockets::TCP,
+    sockets::TCP_CREATE_SOCKET,
+    sockets::UDP,
+    sockets::UDP_CREATE_SOCKET,
     stdio::STDERR,
     stdio::STDIN,
     stdio::STDOUT,
