@@ -21,6 +21,8 @@ pub const ITEM_PREFIX: &str = "mwasm:";
 pub const PORT_ENTROPY: &str = "mwasm_port_entropy";
 /// Opens the machine's network: the device and our stack, or the operating system's sockets.
 pub const PORT_NETWORK: &str = "mwasm_port_network";
+/// Opens our stack over the TAP device that the plan names, in place of [`PORT_NETWORK`]; only desktop hosts have it.
+pub const PORT_NETWORK_TAP: &str = "mwasm_port_network_tap";
 /// Starts an app that is a program: instantiates it and calls its `run`, if it has one.
 pub const START_RUN: &str = "mwasm_start_run";
 /// Starts an app that is an HTTP handler of `wasi:http` 0.2.
