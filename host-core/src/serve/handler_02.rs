@@ -9,13 +9,14 @@ use super::report::Report;
 use super::{Exchange, Handler};
 use crate::failure;
 use crate::run::App;
+use crate::sockets::names::Resolve;
 use crate::state::{Event, State};
 use crate::v02::http::{IncomingRequest, ResponseOutparam};
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use mwasm_http::RequestHead;
 use mwasm_plan::net::{Http, Instances};
 use mwasm_ports::{Outcome, Output};
@@ -44,6 +45,8 @@ pub(super) struct Handler02<'a> {
     max_requests: usize,
     requests: Cell<usize>,
     report: Rc<Report>,
+    /// What looks names up, once one instance has looked one up: it remembers them for all.
+    resolver: RefCell<Option<Arc<dyn Resolve>>>,
 }
 
 impl<'a> Handler02<'a> {
@@ -72,6 +75,7 @@ impl<'a> Handler02<'a> {
             max_requests: http.max_requests as usize,
             requests: Cell::new(0),
             report,
+            resolver: RefCell::new(None),
         })
     }
 
@@ -85,7 +89,9 @@ impl<'a> Handler02<'a> {
     }
 
     async fn new_worker(&self) -> Result<Worker> {
-        let mut store = Store::new(self.app.engine(), (self.new_state)());
+        let mut state = (self.new_state)();
+        state.resolver.clone_from(&self.resolver.borrow());
+        let mut store = Store::new(self.app.engine(), state);
         store.limiter(|state| &mut state.limits);
         let instance = self.app.instantiate_async(&mut store).await?;
         let handle = instance.get_typed_func(&mut store, self.handle)?;
@@ -133,6 +139,9 @@ impl Handler for Handler02<'_> {
         };
         let result = worker.call(request, exchange).await;
         worker.drain().await;
+        if let Some(resolver) = &worker.store.data().resolver {
+            self.resolver.borrow_mut().get_or_insert_with(|| resolver.clone());
+        }
         match result {
             Ok(()) if !self.is_fresh => lease.thing = Some(worker),
             Ok(()) => lease.discard(),

@@ -16,7 +16,8 @@ struct State<T> {
     idle: Vec<T>,
     /// How many are with users.
     busy: usize,
-    /// How many there may be.
+    /// How many there may be now, and at most.
+    limit: usize,
     most: usize,
     /// Who waits, in the order of arrival.
     queue: VecDeque<Ticket>,
@@ -31,7 +32,8 @@ struct Ticket {
 impl<T> Pool<T> {
     /// An empty pool of at most `most` things, at least 1.
     pub fn new(most: usize) -> Self {
-        let state = State { idle: Vec::new(), busy: 0, most: most.max(1), queue: VecDeque::new(), next_ticket: 0 };
+        let most = most.max(1);
+        let state = State { idle: Vec::new(), busy: 0, limit: most, most, queue: VecDeque::new(), next_ticket: 0 };
         Self { state: RefCell::new(state) }
     }
 
@@ -45,10 +47,10 @@ impl<T> Pool<T> {
         Take { pool: self, ticket: None }
     }
 
-    /// There is no room for more than now: those who wait share them. At least one place stays.
+    /// Nothing can be made for one who has a place: for now there may only be what there is, and those who wait share it.
     pub fn is_full(&self) {
         let mut state = self.state.borrow_mut();
-        state.most = (state.busy + state.idle.len()).saturating_sub(1).max(1);
+        state.limit = (state.busy + state.idle.len()).saturating_sub(1).max(1);
     }
 
     /// How many are with users.
@@ -60,7 +62,7 @@ impl<T> Pool<T> {
 impl<T> State<T> {
     /// Whether somebody could have a place now.
     fn has_room(&self) -> bool {
-        self.busy < self.most
+        self.busy < self.limit
     }
 
     fn wake_first(&self) {
@@ -127,6 +129,14 @@ pub(crate) struct Lease<'a, T> {
     pub thing: Option<T>,
 }
 
+impl<T> Lease<'_, T> {
+    /// What was here is gone, so there may be room again for one more.
+    pub fn discard(self) {
+        let mut state = self.pool.state.borrow_mut();
+        state.limit = state.most;
+    }
+}
+
 impl<T> Drop for Lease<'_, T> {
     fn drop(&mut self) {
         let mut state = self.pool.state.borrow_mut();
@@ -180,7 +190,8 @@ mod tests {
         pool.is_full();
         drop(two);
         assert!(now(&mut pool.take()).is_none());
-        drop(one);
-        assert!(now(&mut pool.take()).is_some());
+        one.discard();
+        let (one, two) = (now(&mut pool.take()), now(&mut pool.take()));
+        assert!(one.is_some() && two.is_some());
     }
 }

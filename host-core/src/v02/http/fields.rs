@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mwasm_http::{Headers, is_forbidden};
-use wasmtime::component::{ComponentType, Lift, Lower, Resource, WasmList, WasmStr};
+use wasmtime::component::{ComponentType, Lift, Lower, Resource, WasmStr};
 use wasmtime::{Error, Result};
 
 /// `wasi:http/types.fields`.

@@ -22,7 +22,6 @@ mod outgoing;
 mod outgoing_body;
 mod types;
 
-pub(crate) use error_code::ErrorCode;
 pub(crate) use incoming::IncomingRequest;
 pub(crate) use outgoing::ResponseOutparam;
 pub use handler::OUTGOING_HANDLER;
