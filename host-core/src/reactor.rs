@@ -122,7 +122,15 @@ impl Reactor {
 
     /// Runs `future` to its end, or until somebody outside asks for the end.
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Stopped> {
-        let mut future = pin!(future);
+        self.run(pin!(future), None)
+    }
+
+    /// Runs `future` to its end although somebody has asked for the end, until `deadline_ns` on the monotonic clock.
+    pub fn finish<F: Future>(&self, future: Pin<&mut F>, deadline_ns: u64) -> Result<F::Output, Stopped> {
+        self.run(future, Some(deadline_ns))
+    }
+
+    fn run<F: Future>(&self, mut future: Pin<&mut F>, grace_until_ns: Option<u64>) -> Result<F::Output, Stopped> {
         let woken = Arc::new(Woken(AtomicBool::new(false)));
         let waker = Waker::from(woken.clone());
         let mut context = Context::from_waker(&waker);
@@ -134,7 +142,7 @@ impl Reactor {
             self.work(&mut context);
             self.advance();
             while !woken.0.load(Ordering::Relaxed) {
-                self.park()?;
+                self.park(grace_until_ns)?;
             }
         }
     }
@@ -180,8 +188,9 @@ impl Reactor {
     }
 
     /// Parks once, and wakes whoever it was for.
-    fn park(&self) -> Result<(), Stopped> {
+    fn park(&self, grace_until_ns: Option<u64>) -> Result<(), Stopped> {
         let (mut deadline_ns, mut interest) = self.waiters.lock().next();
+        deadline_ns = deadline_ns.into_iter().chain(grace_until_ns).min();
         if let Some(network) = &self.ports.network {
             deadline_ns = deadline_ns.into_iter().chain(network.deadline_ns()).min();
             interest = interest.with(Ready::NETWORK);
@@ -192,7 +201,11 @@ impl Reactor {
         while let Some(waker) = self.waiters.lock().take_ready(now_ns, happened) {
             waker.wake();
         }
-        if happened.contains(Ready::STOP) { Err(Stopped) } else { Ok(()) }
+        let is_over = match grace_until_ns {
+            None => happened.contains(Ready::STOP),
+            Some(grace_until_ns) => now_ns >= grace_until_ns,
+        };
+        if is_over { Err(Stopped) } else { Ok(()) }
     }
 }
 

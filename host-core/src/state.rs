@@ -77,6 +77,16 @@ impl State {
         }
     }
 
+    /// This state, for another instance of the app that `other` is of: on the same reactor, with a share of the same memory and the same
+    /// policy.
+    #[must_use]
+    pub fn beside(mut self, other: &Self) -> Self {
+        self.reactor = other.reactor.clone();
+        self.limits = other.limits.beside();
+        self.policy = other.policy.clone();
+        self
+    }
+
     /// Looks whether something that a guest waits for has come.
     pub fn is_ready(&mut self, event: &Event) -> bool {
         let console = self.ports.console.clone();

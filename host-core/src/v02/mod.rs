@@ -4,9 +4,9 @@ mod config;
 pub(crate) mod environment;
 pub(crate) mod exit;
 pub(crate) mod filesystem;
+pub(crate) mod http;
 mod io;
 pub(crate) mod monotonic_clock;
-mod network;
 mod poll;
 pub(crate) mod preopens;
 pub(crate) mod random;
@@ -25,10 +25,10 @@ pub const INTERFACES: &[Interface] = &[
     environment::ENVIRONMENT,
     exit::EXIT,
     filesystem::TYPES,
+    http::OUTGOING_HANDLER,
+    http::TYPES,
     io::ERROR,
     monotonic_clock::MONOTONIC_CLOCK,
-    network::HTTP_OUTGOING_HANDLER,
-    network::HTTP_TYPES,
     poll::POLL,
     preopens::PREOPENS,
     random::INSECURE,

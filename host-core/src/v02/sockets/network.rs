@@ -15,7 +15,7 @@ interface! {
         plain, "network-error-code", |context, (error,): (Resource<IoError>,)| {
             Ok((match context.data().table.get(&error)? {
                 IoError::Network(error) => Some(ErrorCode::from(*error)),
-                IoError::Console(_) | IoError::File(_) => None,
+                IoError::Console(_) | IoError::File(_) | IoError::Http(_) => None,
             },))
         };
     }
