@@ -1,4 +1,5 @@
 //! What a server makes of requests, whole and torn, well meant and not.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

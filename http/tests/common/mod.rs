@@ -1,5 +1,5 @@
 //! What the tests of connections share.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses a part of it, and fails by panicking")]
 
 use mwasm_http::{Body, Headers, server};
 
