@@ -87,7 +87,7 @@ impl Headers {
 
     /// Adds a field. White space around the value is no part of it (RFC 9110, section 5.5).
     pub fn append(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
-        let value = value.trim_ascii();
+        let value = trimmed(value);
         if !is_token(name.as_bytes()) || !is_value(value) {
             return Err(HeaderError::Syntax);
         }
@@ -197,6 +197,78 @@ pub(crate) fn is_token(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
 fn is_value(value: &[u8]) -> bool {
     value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(headers: &Headers) -> Vec<(&str, &[u8])> {
+        headers.iter().collect()
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_kept_with_it() {
+        let mut headers = Headers::new();
+        for (name, value) in [("X-One", "1"), ("two", "2"), ("x-ONE", "3")] {
+            headers.append(name, value.as_bytes()).unwrap();
+        }
+        assert_eq!(all(&headers), [("X-One", &b"1"[..]), ("two", b"2"), ("x-ONE", b"3")]);
+        assert_eq!(headers.get("X-ONE"), Some(&b"1"[..]));
+        assert_eq!(headers.get_all("x-one").collect::<Vec<_>>(), [b"1", b"3"]);
+        assert!(headers.remove("X-one"));
+        assert!(!headers.remove("X-one"));
+        assert_eq!(all(&headers), [("two", &b"2"[..])]);
+    }
+
+    #[test]
+    fn nothing_breaks_out_of_its_line() {
+        let mut headers = Headers::new();
+        for name in ["", "a b", "a:", "a\r\nb", "a\0", "\u{e9}", "(x)", "x\""] {
+            assert_eq!(headers.append(name, b"v"), Err(HeaderError::Syntax), "{name:?}");
+        }
+        for value in ["a\r\nb: c", "a\nb", "a\rb", "a\0b", "\u{7f}", "\u{1b}", "a\r\n", "\n"] {
+            assert_eq!(headers.append("x", value.as_bytes()), Err(HeaderError::Syntax), "{value:?}");
+        }
+        headers.append("x", b" \t\xff b\tc\t ").unwrap();
+        assert_eq!(all(&headers), [("x", &b"\xff b\tc"[..])]);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut headers = Headers::new();
+        for _ in 0..MAX_FIELDS {
+            headers.append("x", b"y").unwrap();
+        }
+        assert_eq!(headers.append("x", b"y"), Err(HeaderError::TooLarge));
+        // Setting a field over and over keeps its last value only.
+        headers.remove("x");
+        let value = [b'v'; 1000];
+        for _ in 0..1000 {
+            headers.remove("x");
+            headers.append("x", &value).unwrap();
+        }
+        assert!(headers.bytes.len() < 10_000, "{}", headers.bytes.len());
+        assert_eq!(all(&headers), [("x", &value[..])]);
+        assert_eq!(headers.append("y", &[b'v'; MAX_FIELDS_BYTES]), Err(HeaderError::TooLarge));
+    }
+
+    #[test]
+    fn forbidden_names() {
+        for name in ["Connection", "HOST", "te", "Transfer-Encoding", "keep-alive", "Proxy-Connection", "upgrade"] {
+            assert!(is_forbidden(name), "{name}");
+        }
+        for name in ["content-length", "date", "x-connection", "hos", ""] {
+            assert!(!is_forbidden(name), "{name}");
+        }
+    }
 }
