@@ -30,6 +30,7 @@ pub mod aarch64;
 pub mod bare;
 pub mod board;
 pub mod cpu;
+pub mod doorbell;
 pub mod exclusive;
 pub mod frames;
 pub mod image;
