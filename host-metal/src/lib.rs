@@ -41,4 +41,5 @@ pub mod ranges;
 pub mod space;
 pub mod stop;
 pub mod tables;
+pub mod virtio;
 pub mod x86_64;
