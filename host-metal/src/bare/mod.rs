@@ -4,6 +4,7 @@
 pub mod fatal;
 pub mod heap;
 pub mod memory;
+pub mod network;
 pub mod stacks;
 pub mod traps;
 pub mod virtio;

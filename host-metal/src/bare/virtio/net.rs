@@ -28,7 +28,7 @@ pub struct Mmio {
 
 /// Starts the first network device among virtio-mmio `windows` (physical address and length in bytes), if there is one. Its interrupt
 /// is to be routed to [`interrupt`].
-pub fn open(windows: impl Iterator<Item = (u64, usize)>) -> Result<Option<Mmio>, &'static str> {
+pub fn open_mmio(windows: impl Iterator<Item = (u64, usize)>) -> Result<Option<Mmio>, &'static str> {
     let Some(found) = find(windows, DeviceType::Network) else { return Ok(None) };
     let device = start(found.transport)?;
     REGISTERS.store(found.registers.as_ptr() as usize, Relaxed);
@@ -44,20 +44,19 @@ fn complain(why: &'static str) {
     fatal::say(format_args!("mwasm: the network device broke its protocol, and is not used any more: {why}\n"));
 }
 
-/// For the handler of the device's interrupt: lowers its line and rings the bell.
+/// For the handler of the device's interrupt: lowers its line, if it has one, and rings the bell.
 pub fn interrupt() {
     let registers = REGISTERS.load(Relaxed);
-    if registers == 0 {
-        return;
-    }
-    // SAFETY: these are registers of a device on virtio-mmio; reading one has no effect, and writing the other lowers its line.
-    let status = unsafe {
-        let status = cpu::read_register(registers + INTERRUPT_STATUS);
-        cpu::write_register(registers + INTERRUPT_ACK, status);
-        status
-    };
-    if status & CONFIGURATION_CHANGED != 0 {
-        NETWORK.ring_link();
+    if registers != 0 {
+        // SAFETY: these are registers of a device on virtio-mmio; reading one has no effect, and writing the other lowers its line.
+        let status = unsafe {
+            let status = cpu::read_register(registers + INTERRUPT_STATUS);
+            cpu::write_register(registers + INTERRUPT_ACK, status);
+            status
+        };
+        if status & CONFIGURATION_CHANGED != 0 {
+            NETWORK.ring_link();
+        }
     }
     NETWORK.ring();
 }
