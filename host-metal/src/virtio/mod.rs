@@ -14,6 +14,6 @@
 mod fake;
 mod header;
 pub mod net;
-//pci;
-//pt;
+pub mod pci;
+pub mod pci_transport;
 pub mod queue;

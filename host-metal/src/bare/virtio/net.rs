@@ -1,10 +1,13 @@
-//! The network device on virtio-mmio, and what its interrupt does.
+//! The network device, on virtio-mmio or PCI, and what its interrupt does.
 
 use super::{Identity, find};
-use crate::bare::{NETWORK, fatal};
+use crate::bare::{NETWORK, fatal, memory};
 use crate::cpu;
 use crate::virtio::net::VirtioNet;
+use crate::virtio::pci::{self, ConfigSpace, Region};
+use crate::virtio::pci_transport::{PciTransport, QUEUES_VECTOR, Registers, STATE_VECTOR};
 use alloc::sync::Arc;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use mwasm_ports::net_device::NetDevice;
 use virtio_drivers::transport::{DeviceType, Transport};
@@ -35,8 +38,37 @@ pub fn open_mmio(windows: impl Iterator<Item = (u64, usize)>) -> Result<Option<M
     Ok(Some(Mmio { window: found.window, device }))
 }
 
+/// Starts the first network device on PCI, if there is one: its queues interrupt by writing the first number to `doorbell`, its state
+/// by writing the second one.
+pub fn open_pci(
+    config: &impl ConfigSpace,
+    doorbell: u64,
+    messages: [u32; 2],
+) -> Result<Option<Arc<dyn NetDevice>>, &'static str> {
+    let Some(function) = pci::find_network(config) else { return Ok(None) };
+    let layout = pci::open(config, function)?;
+    let vectors = map(layout.vectors).ok_or("the network device's table of interrupts is where none can be")?;
+    for (vector, message) in [(QUEUES_VECTOR, messages[0]), (STATE_VECTOR, messages[1])] {
+        // Address, message, and that it is not masked.
+        let entry = [doorbell as u32, (doorbell >> 32) as u32, message, 0];
+        for (at, word) in entry.into_iter().enumerate() {
+            vectors.write(usize::from(vector) * pci::VECTOR_BYTES as usize + 4 * at, word);
+        }
+    }
+    layout.enable_vectors(config, function);
+    start(PciTransport::new(&layout, map)?).map(Some)
+}
+
+/// Makes registers accessible, unless there is memory.
+fn map(region: Region) -> Option<Registers> {
+    let bytes = region.bytes as usize;
+    let start = NonNull::new(memory::map_device(region.address, bytes)?)?;
+    // SAFETY: they were just mapped, as registers.
+    region.address.is_multiple_of(4).then(|| unsafe { Registers::new(start, bytes) })
+}
+
 /// Starts a network device. Its interrupts are to ring [`NETWORK`].
-pub fn start<T: Transport + Send + 'static>(transport: T) -> Result<Arc<dyn NetDevice>, &'static str> {
+fn start<T: Transport + Send + 'static>(transport: T) -> Result<Arc<dyn NetDevice>, &'static str> {
     Ok(Arc::new(VirtioNet::<Identity, T>::start(transport, &NETWORK, complain)?))
 }
 

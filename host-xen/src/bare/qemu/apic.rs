@@ -8,6 +8,9 @@ use mwasm_host_metal::bare::memory;
 use mwasm_host_metal::page::Prot;
 use mwasm_host_metal::tables::Kind;
 
+/// Where the identification register, and the address of a message, have the processor's number.
+const ID_SHIFT: u32 = 24;
+const DOORBELL_ID_SHIFT: u32 = 12;
 /// Where all of QEMU's machines have them.
 const LOCAL: u64 = 0xfee0_0000;
 const IO: u64 = 0xfec0_0000;
@@ -94,6 +97,11 @@ pub fn route(line: u8, vector: u8, trigger: Trigger) {
     let level = if trigger == Trigger::Level { IO_LEVEL } else { 0 };
     io_write(base, entry + 1, read(ID));
     io_write(base, entry, u32::from(vector) | level);
+}
+
+/// Where a device writes the number of a vector to interrupt this processor (Intel SDM volume 3, section 11.11.1).
+pub fn doorbell() -> u64 {
+    LOCAL | u64::from(read(ID) >> ID_SHIFT) << DOORBELL_ID_SHIFT
 }
 
 /// Tells that the handler of the current interrupt is done.

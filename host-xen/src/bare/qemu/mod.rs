@@ -3,6 +3,7 @@
 mod apic;
 mod clock;
 pub mod network;
+mod pci;
 mod power;
 mod rtc;
 mod serial;

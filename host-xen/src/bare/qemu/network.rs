@@ -1,7 +1,7 @@
 //! The network device of QEMU's machines: virtio-net, on virtio-mmio (microvm) or PCI (q35 and pc).
 
-use super::super::interrupts::VECTOR_NETWORK;
-use super::{apic, power, virtio_windows};
+use super::super::interrupts::{VECTOR_NETWORK, VECTOR_NETWORK_STATE};
+use super::{apic, pci, power, virtio_windows};
 use alloc::sync::Arc;
 use mwasm_host_metal::bare::virtio::net;
 use mwasm_ports::net_device::NetDevice;
@@ -21,5 +21,6 @@ pub fn open() -> Result<Arc<dyn NetDevice>, &'static str> {
         apic::route(first + found.window as u8, VECTOR_NETWORK, apic::Trigger::Level);
         return Ok(found.device);
     }
-    Err(NO_DEVICE)
+    let messages = [VECTOR_NETWORK, VECTOR_NETWORK_STATE].map(u32::from);
+    net::open_pci(&pci::Ports, apic::doorbell(), messages)?.ok_or(NO_DEVICE)
 }
