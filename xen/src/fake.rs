@@ -90,7 +90,11 @@ impl FakeKernel {
         if let Some(at) = self.grant_address(reference) {
             // SAFETY: as in `grant_entry`.
             let entry = unsafe { &*(at as *const AtomicU16) };
-            if set { entry.fetch_or(flags, Ordering::SeqCst) } else { entry.fetch_and(!flags, Ordering::SeqCst) };
+            if set {
+                entry.fetch_or(flags, Ordering::SeqCst)
+            } else {
+                entry.fetch_and(!flags, Ordering::SeqCst)
+            };
         }
     }
 
@@ -203,7 +207,8 @@ impl State {
         if is(Request::Read) {
             answer = self.nodes.get(path).cloned();
         } else if is(Request::Directory) {
-            let mut names: Vec<&str> = self.nodes.keys().filter_map(|node| node.strip_prefix(path)?.strip_prefix('/')).collect();
+            let mut names: Vec<&str> =
+                self.nodes.keys().filter_map(|node| node.strip_prefix(path)?.strip_prefix('/')).collect();
             names.iter_mut().for_each(|name| *name = name.split('/').next().unwrap());
             names.dedup();
             answer = (!names.is_empty()).then(|| names.iter().map(|name| format!("{name}\0")).collect());

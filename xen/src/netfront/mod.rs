@@ -41,9 +41,9 @@ use spin::Mutex;
 use transmit::Transmitter;
 
 /// What to say where the domain has no network.
-pub const NO_DEVICE: &str =
-    "the app uses the network and this domain has no network device; give it one: vif=['bridge=xenbr0'] in its configuration";
-const NO_ANSWER: &str = "the network device's backend does not come up: is netback running in the domain that has the bridge?";
+pub const NO_DEVICE: &str = "the app uses the network and this domain has no network device; give it one: vif=['bridge=xenbr0'] in its configuration";
+const NO_ANSWER: &str =
+    "the network device's backend does not come up: is netback running in the domain that has the bridge?";
 const NO_MEMORY: &str = "no memory for the network device; give the domain more memory";
 const NO_PORT: &str = "Xen gives this domain no more event channels";
 /// Bytes of a tag of a virtual LAN, which a frame may have in addition.

@@ -98,7 +98,10 @@ mod tests {
     #[test]
     fn slots_are_laid_out_as_the_header_file_says() {
         let bytes = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
-        assert_eq!(bytes(&transmit_request(0x01020304, 0x0506, 0x0708, 0x090a, 0x0b0c)), [4, 3, 2, 1, 6, 5, 8, 7, 10, 9, 12, 11]);
+        assert_eq!(
+            bytes(&transmit_request(0x01020304, 0x0506, 0x0708, 0x090a, 0x0b0c)),
+            [4, 3, 2, 1, 6, 5, 8, 7, 10, 9, 12, 11]
+        );
         assert_eq!(bytes(&receive_request(0x0102, 0x03040506)), [2, 1, 0, 0, 6, 5, 4, 3]);
         assert_eq!(transmit_response_id([0xffff_0102]), 0x0102);
         let response = ReceiveResponse::parse([0x0304_0102, 0xfffe_0506]);

@@ -223,7 +223,9 @@ impl Receiver {
             let Some(index) = self.idle.pop() else { return };
             let slot = self.ring.next_slot();
             let buffer = self.buffers.get_mut(usize::from(index));
-            let Some(reference) = buffer.and_then(|buffer| buffer.lend(0, self.remote, Access::ReadWrite)) else { return };
+            let Some(reference) = buffer.and_then(|buffer| buffer.lend(0, self.remote, Access::ReadWrite)) else {
+                return;
+            };
             self.ring.write(receive_request(slot as u16, reference));
             if let Some(of) = self.buffer_of.get_mut(slot as usize) {
                 *of = index;

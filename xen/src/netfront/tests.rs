@@ -16,7 +16,9 @@ const TELL_AT_RESPONSE: usize = 3;
 const SLOTS: usize = 16;
 
 fn attach(kernel: &FakeKernel, more: &[(&str, &str)]) {
-    for (name, value) in [("feature-rx-copy", "1"), ("feature-sg", "1"), ("feature-ipv6-csum-offload", "1"), ("state", "2")] {
+    for (name, value) in
+        [("feature-rx-copy", "1"), ("feature-sg", "1"), ("feature-ipv6-csum-offload", "1"), ("state", "2")]
+    {
         kernel.set(&format!("{BACKEND}/{name}"), value);
     }
     for (name, value) in more {
@@ -107,7 +109,8 @@ impl Netback {
     fn take(&mut self) -> (Vec<Sent>, Vec<u16>) {
         let (mut frames, mut ids, mut left) = (Vec::<Sent>::new(), Vec::new(), 0);
         while let Some([reference, second, third]) = self.transmit.request::<3>() {
-            let (offset, flags, id, size) = (second as u16, (second >> 16) as u16, third as u16, (third >> 16) as usize);
+            let (offset, flags, id, size) =
+                (second as u16, (second >> 16) as u16, third as u16, (third >> 16) as usize);
             assert!(self.kernel.granted(reference, REMOTE, true).is_none(), "sent frames are read-only");
             let page = self.kernel.granted(reference, REMOTE, false).expect("sent frames are granted");
             let more = flags & protocol::TRANSMIT_MORE != 0;
