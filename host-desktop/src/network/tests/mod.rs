@@ -17,7 +17,10 @@ use std::io::{Read, Write};
 use std::net;
 use std::task::Wake;
 
-/// A machine with the kernel's sockets, and its reactor.
+/// Opens a network.
+type OpenPort = fn(&mut Ports, &Plan<'static>) -> Result<(), &'static str>;
+
+/// A machine with a network, and its reactor.
 struct Machine {
     network: Arc<dyn Network>,
     idle: Arc<dyn Idle>,
@@ -26,8 +29,12 @@ struct Machine {
 
 impl Machine {
     fn new(policy: Policy<'static>) -> Self {
+        Self::open(Linux::open, &Plan { policy, ..Plan::default() })
+    }
+
+    fn open(opener: OpenPort, plan: &Plan<'static>) -> Self {
         let mut ports = Process::ports();
-        Linux::open(&mut ports, &Plan { policy, ..Plan::default() }).unwrap();
+        opener(&mut ports, plan).unwrap();
         let (network, idle) = (ports.network.clone().unwrap(), ports.idle.clone());
         Self { network, idle, reactor: Reactor::new(ports) }
     }

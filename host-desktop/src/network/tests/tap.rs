@@ -1,6 +1,7 @@
 //! The TAP device, in a network namespace of the test's own, which goes away with the test's process.
 
 use super::*;
+use mwasm_plan::net::{Ipv4, Net};
 use mwasm_ports::net_device::{NetDevice, NetDeviceError, ReceivedChecksum, TransmitChecksum};
 use std::process::Command;
 
@@ -145,5 +146,46 @@ fn a_device_that_cannot_be_had_says_what_to_do() {
         assert!(why("a name too long for it").contains("1 to 15 bytes"));
         let _first = Tap::attach("tap0").unwrap();
         assert!(why("tap0").contains("another program uses"), "{}", why("tap0"));
+    });
+}
+
+#[test]
+fn our_own_stack_serves_the_kernels() {
+    const BYTES: usize = 4 << 20;
+    in_namespace("our_own_stack_serves_the_kernels", || {
+        let ipv4 = Ipv4::Static { address: [10, 9, 0, 3].into(), prefix_bits: 24, gateway: None };
+        let net = Net { tap: "tap0", ipv4, ..Net::default() };
+        let machine = Machine::open(Tap::open, &Plan { net, ..Plan::default() });
+        let listener = machine.listen("10.9.0.3:7", 4);
+        let client = std::thread::spawn(|| {
+            let text: Vec<u8> = (0..BYTES).map(|at| (at / 251 + at) as u8).collect();
+            let mut stream = net::TcpStream::connect("10.9.0.3:7").unwrap();
+            let mut reader = stream.try_clone().unwrap();
+            let echo = std::thread::spawn(move || {
+                let mut echo = Vec::new();
+                reader.read_to_end(&mut echo).unwrap();
+                echo
+            });
+            stream.write_all(&text).unwrap();
+            stream.shutdown(net::Shutdown::Write).unwrap();
+            assert!(echo.join().unwrap() == text);
+        });
+        let stream = machine.accept(&*listener);
+        assert_eq!(stream.remote().ip(), IpAddr::from(KERNEL));
+        loop {
+            match machine.receive(&*stream).unwrap() {
+                end if end.is_empty() => break,
+                bytes => machine.send(&*stream, &bytes),
+            }
+        }
+        drop(stream);
+        // The end is delivered while somebody waits for something else.
+        let mut context = noop();
+        while !client.is_finished() {
+            assert!(listener.poll_accept(&mut context).is_pending());
+            machine.idle.park(Some(Process.monotonic_ns() + 1_000_000), Ready::NETWORK);
+            machine.network.advance();
+        }
+        client.join().unwrap();
     });
 }
