@@ -54,7 +54,7 @@ pub fn run_on(ports: Ports, component: &[u8], plan: &Plan<'static>, dirs: &[Host
         state.mounts.clone_from(&mounts);
         state
     };
-    Ok(mwasm_host_core::run(&app, &new_state))
+    Ok(registry::start(plan.entry)(&app, &new_state))
 }
 
 /// The engine of `mwasm run`: the settings of an image, but with what a person needs to find a fault.
