@@ -93,6 +93,9 @@ impl Network for Linux {
         self.poller.advance();
     }
 
+    /// Everything was sent when it was given; what came ends the park.
+    fn advance_before_park(&self) {}
+
     fn deadline_ns(&self) -> Option<u64> {
         self.poller.deadline_ns()
     }
