@@ -92,6 +92,9 @@ mod tests {
         let mut inbox = Inbox::default();
         assert!(inbox.accept(Body::Failed(Fault::Incomplete)));
         let failure = Failure::Fault(Fault::Incomplete);
-        assert_eq!((inbox.read(1), inbox.trailers(), inbox.failure()), (Err(failure), Some(Err(failure)), Some(failure)));
+        assert_eq!(
+            (inbox.read(1), inbox.trailers(), inbox.failure()),
+            (Err(failure), Some(Err(failure)), Some(failure))
+        );
     }
 }

@@ -136,10 +136,7 @@ pub(super) fn has(context: Context<'_>, (fields, name): (Handle, WasmStr)) -> Re
     Ok((context.data().table.get(&fields)?.values(&name).next().is_some(),))
 }
 
-pub(super) fn set(
-    mut context: Context<'_>,
-    (fields, name, values): (Handle, String, Vec<Vec<u8>>),
-) -> Answer<()> {
+pub(super) fn set(mut context: Context<'_>, (fields, name, values): (Handle, String, Vec<Vec<u8>>)) -> Answer<()> {
     Ok((context.data_mut().table.get_mut(&fields)?.change(&name, false, &values)?,))
 }
 
@@ -195,7 +192,11 @@ mod tests {
         for (name, value) in
             [("", "x"), ("a b", "x"), ("a:", "x"), ("a", "x\r\ny: z"), ("a", "\0"), ("content-length", "+1")]
         {
-            assert_eq!(appended(&mut fields, name, value.as_bytes()), Err(HeaderError::InvalidSyntax), "{name}: {value}");
+            assert_eq!(
+                appended(&mut fields, name, value.as_bytes()),
+                Err(HeaderError::InvalidSyntax),
+                "{name}: {value}"
+            );
         }
         assert_eq!(fields.change::<&[u8]>("a b", false, &[]).unwrap(), Err(HeaderError::InvalidSyntax));
         assert_eq!(appended(&mut fields, "Transfer-Encoding", b"chunked"), Err(HeaderError::Forbidden));

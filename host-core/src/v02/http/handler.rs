@@ -60,7 +60,11 @@ fn split(authority: &str) -> Option<(&str, u16)> {
     (!host.is_empty() && !host.contains('@')).then_some((host, port))
 }
 
-fn start(state: &mut State, request: OutgoingRequest, timeouts: Timeouts) -> core::result::Result<Arc<Exchange>, ErrorCode> {
+fn start(
+    state: &mut State,
+    request: OutgoingRequest,
+    timeouts: Timeouts,
+) -> core::result::Result<Arc<Exchange>, ErrorCode> {
     let OutgoingRequest { method, path, scheme, authority, headers, body } = request;
     match scheme {
         Some(Scheme::Http) | None => {}
@@ -159,9 +163,13 @@ mod tests {
 
     #[test]
     fn authorities_have_a_host_and_perhaps_a_port() {
-        for (authority, host, port) in
-            [("a.org", "a.org", 80), ("a.org:81", "a.org", 81), ("a.org:", "a.org", 80), ("[::1]", "[::1]", 80), ("[::1]:8", "[::1]", 8)]
-        {
+        for (authority, host, port) in [
+            ("a.org", "a.org", 80),
+            ("a.org:81", "a.org", 81),
+            ("a.org:", "a.org", 80),
+            ("[::1]", "[::1]", 80),
+            ("[::1]:8", "[::1]", 8),
+        ] {
             assert_eq!(split(authority), Some((host, port)), "{authority}");
         }
         for wrong in ["", ":80", "a:0", "a:65536", "a:b", "user@a.org"] {

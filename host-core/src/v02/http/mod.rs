@@ -22,7 +22,7 @@ mod outgoing;
 mod outgoing_body;
 mod types;
 
+pub use handler::OUTGOING_HANDLER;
 pub(crate) use incoming::IncomingRequest;
 pub(crate) use outgoing::ResponseOutparam;
-pub use handler::OUTGOING_HANDLER;
 pub use types::TYPES;
