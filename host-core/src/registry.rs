@@ -3,17 +3,19 @@
 use crate::State;
 use crate::interface::Interface;
 #[cfg(feature = "component-model-async")]
-use crate::v03::INTERFACES as V03;
+use crate::{net::INTERFACES as NET, v03::INTERFACES as V03};
 use crate::{v02, wave};
 use wasmtime::Result;
 use wasmtime::component::Linker;
 
 #[cfg(not(feature = "component-model-async"))]
 const V03: &[Interface] = &[];
+#[cfg(not(feature = "component-model-async"))]
+const NET: &[Interface] = &[];
 
 /// Every interface that this host serves.
 pub fn interfaces() -> impl Iterator<Item = &'static Interface> {
-    v02::INTERFACES.iter().chain(V03).chain(wave::INTERFACES)
+    v02::INTERFACES.iter().chain(V03).chain(NET).chain(wave::INTERFACES)
 }
 
 /// Registers every interface.
