@@ -114,7 +114,7 @@ fn run_plan(ports: &Ports, plan: &Plan<'static>) -> Result<Outcome> {
     engine::configure(&mut config, plan.memory.stack_bytes, plan.memory.paged_data, engine::CONCURRENCY);
     engine::detect_features(&mut config);
     config.with_custom_code_memory(Some(Arc::new(code::InPlace)));
-    config.with_host_stack(Arc::new(stacks::Guarded));
+    config.with_host_stack(Arc::<stacks::Guarded>::default());
     let engine = Engine::new(&config)?;
     // SAFETY: the fuse stage put the output of Wasmtime's own compiler there, and it stays for the whole run.
     let component = unsafe {

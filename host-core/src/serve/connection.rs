@@ -33,13 +33,14 @@ const MAX_LINGER_BYTES: usize = 1 << 20;
 
 /// A client's connection.
 pub(crate) struct Connection {
-    stream: Box<dyn TcpStream>,
     clock: Arc<Clock>,
     timeouts: Timeouts,
     state: Mutex<State>,
 }
 
 struct State {
+    /// `None` at the end: the app may keep what refers to this connection, but not the socket.
+    stream: Option<Box<dyn TcpStream>>,
     http: server::Connection,
     /// How many exchanges have begun; the number of the current one.
     exchanges: u64,
@@ -74,6 +75,7 @@ enum Awaited {
 impl Connection {
     pub fn new(stream: Box<dyn TcpStream>, clock: Arc<Clock>, timeouts: Timeouts, limits: Limits) -> Arc<Self> {
         let state = State {
+            stream: Some(stream),
             http: server::Connection::new(limits),
             exchanges: 0,
             inbox: Inbox::default(),
@@ -84,7 +86,7 @@ impl Connection {
             send_deadline_ns: None,
             waker: Waker::noop().clone(),
         };
-        Arc::new(Self { stream, clock, timeouts, state: Mutex::new(state) })
+        Arc::new(Self { clock, timeouts, state: Mutex::new(state) })
     }
 
     /// The next request; `None` if there is none, or the connection failed.
@@ -128,8 +130,7 @@ impl Connection {
         let state = &mut *self.state.lock();
         state.inbox.discard();
         if state.is_broken || state.http.is_answering() {
-            state.failure = Some(Failure::Over);
-            self.stream.abort();
+            state.abort(Failure::Over);
             return;
         }
         let (status, why) = match state.failure.or(state.inbox.failure()) {
@@ -167,14 +168,16 @@ impl Connection {
             return Poll::Ready(());
         }
         if state.receive.is_none_or(|(awaited, _)| awaited != Awaited::End) {
-            if state.has_ended || self.stream.shutdown_send().is_err() {
+            if state.has_ended || state.stream.as_ref().is_none_or(|stream| stream.shutdown_send().is_err()) {
                 return Poll::Ready(());
             }
             state.receive = Some((Awaited::End, self.clock.now_ns().saturating_add(LINGER_NS)));
         }
         let (mut scratch, mut read) = ([0; MIN_ROOM_BYTES], 0);
-        while state.failure.is_none() && read < MAX_LINGER_BYTES {
-            match ready!(self.stream.poll_receive(&mut scratch, context)) {
+        while let (Some(stream), None) = (&state.stream, state.failure)
+            && read < MAX_LINGER_BYTES
+        {
+            match ready!(stream.poll_receive(&mut scratch, context)) {
                 Ok(bytes @ 1..) => read += bytes,
                 Ok(_) | Err(_) => break,
             }
@@ -188,7 +191,17 @@ impl Connection {
         self.clock.with_date(|date| state.http.reject(503, "too many connections", Some(date)));
         let _ = self.poll_fill(state, Awaited::End, context);
         let _ = self.poll_flush(state, context);
-        let _ = self.stream.shutdown_send();
+        if let Some(stream) = &state.stream {
+            let _ = stream.shutdown_send();
+        }
+    }
+
+    /// Closes the socket, whoever still refers to the connection.
+    pub fn close(&self) {
+        let state = &mut *self.state.lock();
+        state.stream = None;
+        state.failure = Some(Failure::Over);
+        state.inbox = Inbox::default();
     }
 
     /// Looks whether something that must have happened by now has not.
@@ -196,14 +209,14 @@ impl Connection {
         let (state, now_ns) = (&mut *self.state.lock(), self.clock.now_ns());
         let is_over = |deadline_ns: u64| deadline_ns <= now_ns;
         if state.send_deadline_ns.is_some_and(is_over) {
-            state.failure = Some(Failure::SendTimeout);
-            self.stream.abort();
-        } else if state.receive.is_some_and(|(_, deadline_ns)| is_over(deadline_ns)) {
-            state.receive = None;
-            // A handler that has not looked for a while may find something.
-            if self.stream.poll_receivable(&mut Context::from_waker(Waker::noop())).is_pending() {
+            state.abort(Failure::SendTimeout);
+        } else if let Some((awaited, _)) = state.receive.take_if(|(_, deadline_ns)| is_over(*deadline_ns)) {
+            if awaited == Awaited::End {
+                state.failure = Some(Failure::Over);
+            } else if state.is_silent() {
+                // Otherwise a handler that has not looked for a while will find something.
                 state.failure = Some(Failure::ReceiveTimeout);
-                if state.exchanges == 0 || !state.http.is_idle() {
+                if !state.http.is_idle() {
                     let why = "the request did not come in time";
                     self.clock.with_date(|date| state.http.reject(408, why, Some(date)));
                 }
@@ -219,7 +232,8 @@ impl Connection {
         if let Some(failure) = state.failure {
             return Poll::Ready(Err(failure));
         }
-        match self.stream.poll_receive(state.http.space(), context) {
+        let Some(stream) = &state.stream else { return Poll::Ready(Err(Failure::Over)) };
+        match stream.poll_receive(state.http.space(), context) {
             Poll::Ready(Ok(count)) => {
                 if count == 0 {
                     state.has_ended = true;
@@ -254,9 +268,10 @@ impl Connection {
         if let Some(failure) = state.failure {
             return Poll::Ready(Err(failure));
         }
-        while !state.http.is_flushed() {
-            let bytes = state.http.to_send();
-            match self.stream.poll_send(bytes, context) {
+        while let Some(stream) = &state.stream
+            && !state.http.is_flushed()
+        {
+            match stream.poll_send(state.http.to_send(), context) {
                 Poll::Ready(Ok(count)) => {
                     state.http.sent(count);
                     state.send_deadline_ns = None;
@@ -289,6 +304,22 @@ impl Connection {
             }
         }
         Poll::Ready(())
+    }
+}
+
+impl State {
+    /// Cuts the connection: the client sees a reset.
+    fn abort(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+        if let Some(stream) = &self.stream {
+            stream.abort();
+        }
+    }
+
+    /// Whether nothing came that nobody has looked at.
+    fn is_silent(&self) -> bool {
+        let context = &mut Context::from_waker(Waker::noop());
+        self.stream.as_ref().is_none_or(|stream| stream.poll_receivable(context).is_pending())
     }
 }
 

@@ -20,6 +20,8 @@ mod connection;
 mod handler_02;
 mod pool;
 mod report;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub(crate) use connection::{Connection, Exchange};
@@ -149,7 +151,7 @@ impl<H: Handler> Server<H> {
             self.is_stopping.set(true);
             self.connections.borrow().iter().for_each(|connection| connection.close_after());
             let deadline_ns = self.clock.now_ns().saturating_add(GRACE_NS);
-            reactor.finish(serving, deadline_ns);
+            let _ = reactor.finish(serving, deadline_ns);
         }
         Outcome::Stopped
     }
@@ -271,6 +273,7 @@ impl Drop for Listed<'_> {
         if let Some(at) = list.iter().position(|other| Arc::ptr_eq(other, &self.connection)) {
             list.swap_remove(at);
         }
+        self.connection.close();
     }
 }
 
