@@ -68,6 +68,8 @@ pub struct Buffers<H: Hal, const SIZE: usize> {
     away: [bool; SIZE],
     /// Something was given since the device was last told.
     untold: bool,
+    /// Whether interrupts are asked for.
+    interrupts: bool,
 }
 
 // SAFETY: the pointer leads to memory that belongs to the queue for ever, reachable from everywhere.
@@ -83,14 +85,24 @@ impl<H: Hal, const SIZE: usize> Buffers<H, SIZE> {
     ) -> Result<Self, &'static str> {
         let queue = VirtQueue::new(transport, index, false, false).map_err(|error| match error {
             Error::DmaError => NO_MEMORY,
-            _ => "the network device has no queues, or shorter ones than the 128 buffers that this driver uses",
+            _ => "the network device has no queues, or shorter ones than this driver uses",
         })?;
         let bytes = buffer_bytes.checked_mul(SIZE).ok_or(NO_MEMORY)?;
         let (physical, start) = H::dma_alloc(bytes.div_ceil(PAGE_SIZE), BufferDirection::Both);
         if physical == 0 {
             return Err(NO_MEMORY);
         }
-        Ok(Self { queue, index, writer, start, buffer_bytes, given: [None; SIZE], away: [false; SIZE], untold: false })
+        Ok(Self {
+            queue,
+            index,
+            writer,
+            start,
+            buffer_bytes,
+            given: [None; SIZE],
+            away: [false; SIZE],
+            untold: false,
+            interrupts: true,
+        })
     }
 
     /// Bytes of each buffer.
@@ -178,9 +190,11 @@ impl<H: Hal, const SIZE: usize> Buffers<H, SIZE> {
     /// Asks for interrupts when the device returns a buffer, or asks for none. Says whether it has returned one already, of which no
     /// interrupt may tell.
     pub fn interrupt(&mut self, wanted: bool) -> bool {
-        self.queue.set_dev_notify(wanted);
-        // The device must see the wish before its ring is read.
-        fence(Ordering::SeqCst);
+        if core::mem::replace(&mut self.interrupts, wanted) != wanted {
+            self.queue.set_dev_notify(wanted);
+            // The device must see the wish before its ring is read.
+            fence(Ordering::SeqCst);
+        }
         self.has_returned()
     }
 }
