@@ -3,7 +3,7 @@
 //! ```text
 //!   device/vif/0   found --> the backend offers (InitWait) --> rings and ports written, Connected --> in use
 //!        ^                                                                                              |
-//!        +--- the toolstack removes it <--- Closed <--- all taken back <--- the backend is Closing -----+
+//!        +--- the toolstack removes it <--- all taken back <--- it is Closed <--- Closed <--- the backend is Closing
 //! ```
 
 use super::Shared;
@@ -113,11 +113,20 @@ pub async fn live(shared: Arc<Shared>, mut device: Device, mut offer: Offer) {
             Ok(()) => serve(&shared, &store, &device, offer).await,
             Err(how) => Err(how),
         };
-        store.unwatch(&device.backend, WATCH_BACKEND).await;
-        let taken_back = shared.disconnect();
-        device.set_state(&store, State::Closed).await;
-        if let Err(how) = used.and(taken_back) {
+        if let Err(how) = used {
             shared.give_up(how);
+        }
+        let ports = shared.stop();
+        device.set_state(&store, State::Closed).await;
+        // The rings are the backend's, too, until it has closed.
+        while !matches!(store.state(&device.of_backend("state")).await, State::Closed | State::Unknown) {
+            store.changed(WATCH_BACKEND).await;
+        }
+        store.unwatch(&device.backend, WATCH_BACKEND).await;
+        if let Err(how) = shared.take_back(ports) {
+            shared.give_up(how);
+        }
+        if shared.broken().is_some() {
             return;
         }
         (device, offer) = next(&store, &device).await;

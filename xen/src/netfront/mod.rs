@@ -86,17 +86,22 @@ impl Shared {
         Ok(Wires { transmit_ring, receive_ring, transmit_port, receive_port })
     }
 
-    /// Parts from the backend. It is an error if it still uses something that was lent.
-    fn disconnect(&self) -> Result<(), &'static str> {
+    /// Uses the rings no more; returns the event channels, if there were any.
+    fn stop(&self) -> Option<(u32, u32)> {
         self.set_link(false);
-        let mut core = self.core.lock();
-        let Some(ports) = core.ports.take() else { return Ok(()) };
-        self.kernel.close_port(ports.0);
-        if ports.0 != ports.1 {
-            self.kernel.close_port(ports.1);
+        self.core.lock().ports.take()
+    }
+
+    /// Takes back what was lent to a backend that has closed. It is an error if it still uses something.
+    fn take_back(&self, ports: Option<(u32, u32)>) -> Result<(), &'static str> {
+        let Some((transmit, receive)) = ports else { return Ok(()) };
+        self.kernel.close_port(transmit);
+        if transmit != receive {
+            self.kernel.close_port(receive);
         }
+        let mut core = self.core.lock();
         let (sent, received) = (core.transmitter.disconnect(), core.receiver.disconnect());
-        if sent && received { Ok(()) } else { Err("a backend that is gone, and still uses this domain's memory") }
+        if sent && received { Ok(()) } else { Err("a backend that has closed, and still uses this domain's memory") }
     }
 
     fn set_link(&self, up: bool) {

@@ -336,6 +336,9 @@ fn a_backend_that_leaves_takes_the_link_along_and_another_may_come() {
         assert_eq!(send(&device, &frame(60), None), Err(NetDeviceError::Down));
         assert_eq!(receive(&device), Ok(None));
         assert_eq!(kernel.get("device/vif/0/state").as_deref(), Some("6"));
+        assert_eq!(kernel.open_ports().len(), 2, "the rings are the backend's, too, until it has closed");
+        kernel.set(&format!("{BACKEND}/state"), "6");
+        settle(kernel, &device);
         assert!(kernel.open_ports().is_empty());
         assert!((8..1000).all(|reference| kernel.grant_entry(reference).0 == 0), "nothing is granted any more");
         kernel.remove("device/vif/0");
@@ -370,7 +373,20 @@ fn is_given_up(kernel: &FakeKernel, device: &Netfront, how: &'static str) {
     assert_eq!(send(device, &frame(60), None), Err(NetDeviceError::Broken(how)));
     device.flush();
     assert_eq!(kernel.get("device/vif/0/state").as_deref(), Some("6"));
+    kernel.set(&format!("{BACKEND}/state"), "6");
+    settle(kernel, device);
     assert!(kernel.open_ports().is_empty());
+}
+
+#[test]
+fn memory_that_a_closed_backend_still_uses_is_not_used_again() {
+    let (kernel, device, _) = connected(&[]);
+    let ring = kernel.get("device/vif/0/rx-ring-ref").unwrap().parse().unwrap();
+    kernel.mark_grant(ring, 16, true);
+    kernel.set(&format!("{BACKEND}/state"), "6");
+    settle(kernel, &device);
+    let how = "a backend that has closed, and still uses this domain's memory";
+    assert_eq!(receive(&device), Err(NetDeviceError::Broken(how)));
 }
 
 #[test]
