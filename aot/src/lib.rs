@@ -20,6 +20,7 @@ pub mod inspect;
 pub mod invoke;
 pub mod load;
 pub mod manifest;
+pub mod network;
 pub mod preinit;
 pub mod problem;
 pub mod prune;

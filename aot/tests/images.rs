@@ -101,6 +101,8 @@ fn inspect_reads_the_decisions_back() {
     assert_eq!(image["heap_bytes"], 16 << 20);
     assert_eq!(image["policy"]["listen"], serde_json::json!(["tcp:80"]));
     assert_eq!(image["policy"]["connect"], serde_json::json!(["tcp:example.org:25"]));
+    assert_eq!(image["policy"]["loopback"], false);
+    assert!(image["network"].is_null() && image["http"].is_null(), "what is granted and not used is not there");
     let imports = found["imports"].as_array().unwrap();
     assert!(imports.iter().any(|import| import["name"] == "wasi:cli/stdout@0.2.12#get-stdout"), "{imports:?}");
     assert!(!imports.iter().any(|import| import["name"].as_str().unwrap().contains("stderr")), "{imports:?}");
@@ -137,6 +139,8 @@ fn what_was_decided_cannot_be_changed() {
         (&["run", "image", "--env", "A=1"][..], "--env has no effect"),
         (&["run", "image", "--target", "arm"], "is an image for xen"),
         (&["run", "image", "--", "x"], "takes no arguments"),
+        (&["run", "image", "-p", "8080:80"], "nothing can answer at tcp:80"),
+        (&["aot", "hello.wat", "--target", "xen", "--net", "tap=tap0"], "--net has no effect"),
     ] {
         let output = folder.mwasm(arguments);
         assert_eq!(output.status.code(), Some(2));

@@ -11,7 +11,8 @@
 //!    calls, and the linker drops the others.
 //!    [`wave`] is one more, for apps of which one function is called.
 //! 4. [`reactor`] is the executor: one future at a time on one thread, and [`mwasm_ports::Idle::park`] when it cannot go on.
-//! 5. [`run`](mod@run) starts the app and turns its end into an [`mwasm_ports::Outcome`].
+//! 5. [`run`](mod@run) starts the app and turns its end into an [`mwasm_ports::Outcome`]; [`serve`] does so for apps that handle HTTP
+//!    requests, which reach them, as their own requests leave, through [`http`].
 //!
 //! ```text
 //!   app --import--> v02/v03 --> state, fs, console --> port --> machine
@@ -31,15 +32,19 @@ pub mod failure;
 pub mod fs;
 #[cfg(any(feature = "image", test))]
 pub mod heap;
+pub mod http;
 #[cfg(feature = "image")]
 pub mod image;
 pub mod interface;
 pub mod limits;
+pub mod policy;
 pub mod reactor;
 mod refused;
 #[cfg(feature = "registry")]
 pub mod registry;
 pub mod run;
+pub mod serve;
+pub mod sockets;
 pub mod state;
 pub mod v02;
 #[cfg(feature = "component-model-async")]

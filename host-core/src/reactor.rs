@@ -5,15 +5,21 @@
 //! park until the earliest deadline or the first device that anybody waits for, and wakes those whose time has come. There is no
 //! other place where a host waits, and no other queue.
 //!
+//! Some work goes on beside the app's future, such as handing over what the app wrote to a connection that takes it slowly: see
+//! [`Reactor::spawn`].
+//!
 //! A waiter is plain data (a number, a deadline, a set): all that a run waits for can be listed at any time.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use alloc::vec::Vec;
-use core::future::Future;
+use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use mwasm_ports::{Ports, Ready};
 use spin::Mutex;
 
@@ -21,6 +27,33 @@ use spin::Mutex;
 pub struct Reactor {
     ports: Ports,
     waiters: Mutex<Waiters>,
+    background: Mutex<Option<Box<dyn Background>>>,
+}
+
+/// Work beside the app's future.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// All tasks. Behind a trait, so that only images of which something spawns tasks contain what runs them.
+trait Background: Send {
+    fn add(&mut self, task: Task);
+    fn take(&mut self) -> Vec<Task>;
+    /// Ready once all are done.
+    fn poll_all(&mut self, context: &mut Context<'_>) -> Poll<()>;
+}
+
+impl Background for FuturesUnordered<Task> {
+    fn add(&mut self, task: Task) {
+        self.push(task);
+    }
+
+    fn take(&mut self) -> Vec<Task> {
+        core::mem::take(self).into_iter().collect()
+    }
+
+    fn poll_all(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while ready!(self.poll_next_unpin(context)).is_some() {}
+        Poll::Ready(())
+    }
 }
 
 /// A list in no order: an app waits for a handful of things at a time, and every park looks at all of them once.
@@ -74,7 +107,7 @@ pub struct Stopped;
 impl Reactor {
     /// A reactor on a machine.
     pub fn new(ports: Ports) -> Arc<Self> {
-        Arc::new(Self { ports, waiters: Mutex::default() })
+        Arc::new(Self { ports, waiters: Mutex::default(), background: Mutex::new(None) })
     }
 
     /// Waits until something in `interest` may have come. May end early: look again afterwards.
@@ -89,7 +122,15 @@ impl Reactor {
 
     /// Runs `future` to its end, or until somebody outside asks for the end.
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Stopped> {
-        let mut future = pin!(future);
+        self.run(pin!(future), None)
+    }
+
+    /// Runs `future` to its end although somebody has asked for the end, until `deadline_ns` on the monotonic clock.
+    pub fn finish<F: Future>(&self, future: Pin<&mut F>, deadline_ns: u64) -> Result<F::Output, Stopped> {
+        self.run(future, Some(deadline_ns))
+    }
+
+    fn run<F: Future>(&self, mut future: Pin<&mut F>, grace_until_ns: Option<u64>) -> Result<F::Output, Stopped> {
         let woken = Arc::new(Woken(AtomicBool::new(false)));
         let waker = Waker::from(woken.clone());
         let mut context = Context::from_waker(&waker);
@@ -98,9 +139,43 @@ impl Reactor {
             if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
                 return Ok(output);
             }
+            self.work(&mut context);
             self.advance();
             while !woken.0.load(Ordering::Relaxed) {
-                self.park()?;
+                self.park(grace_until_ns)?;
+            }
+        }
+    }
+
+    /// Lets `task` go on beside the app's future. It runs whenever [`Reactor::block_on`] does.
+    pub fn spawn(&self, task: Task) {
+        let background = &mut *self.background.lock();
+        background.get_or_insert_with(|| Box::new(FuturesUnordered::new())).add(task);
+    }
+
+    /// Waits until no task is left.
+    pub async fn settled(&self) {
+        poll_fn(|context| if self.work(context) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    /// Lets the tasks work; says whether none is left. They may spawn others, so nothing is locked meanwhile.
+    fn work(&self, context: &mut Context<'_>) -> bool {
+        loop {
+            let Some(mut tasks) = self.background.lock().take() else { return true };
+            let done = tasks.poll_all(context).is_ready();
+            let background = &mut *self.background.lock();
+            match (done, background.take()) {
+                (true, None) => return true,
+                // Spawned meanwhile: to be polled as well.
+                (true, Some(spawned)) => *background = Some(spawned),
+                (false, None) => {
+                    *background = Some(tasks);
+                    return false;
+                }
+                (false, Some(mut spawned)) => {
+                    spawned.take().into_iter().for_each(|task| tasks.add(task));
+                    *background = Some(tasks);
+                }
             }
         }
     }
@@ -113,8 +188,9 @@ impl Reactor {
     }
 
     /// Parks once, and wakes whoever it was for.
-    fn park(&self) -> Result<(), Stopped> {
+    fn park(&self, grace_until_ns: Option<u64>) -> Result<(), Stopped> {
         let (mut deadline_ns, mut interest) = self.waiters.lock().next();
+        deadline_ns = deadline_ns.into_iter().chain(grace_until_ns).min();
         if let Some(network) = &self.ports.network {
             deadline_ns = deadline_ns.into_iter().chain(network.deadline_ns()).min();
             interest = interest.with(Ready::NETWORK);
@@ -125,7 +201,11 @@ impl Reactor {
         while let Some(waker) = self.waiters.lock().take_ready(now_ns, happened) {
             waker.wake();
         }
-        if happened.contains(Ready::STOP) { Err(Stopped) } else { Ok(()) }
+        let is_over = match grace_until_ns {
+            None => happened.contains(Ready::STOP),
+            Some(grace_until_ns) => now_ns >= grace_until_ns,
+        };
+        if is_over { Err(Stopped) } else { Ok(()) }
     }
 }
 
@@ -284,6 +364,32 @@ mod tests {
         machine.state().stop_at_ns = Some(9);
         let reactor = Reactor::new(machine.ports());
         assert_eq!(reactor.block_on(reactor.sleep_until(100)), Err(Stopped));
+    }
+
+    #[test]
+    fn tasks_go_on_beside_the_app_and_may_spawn_others() {
+        let machine = Machine::new(1);
+        let reactor = Reactor::new(machine.ports());
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let sleep = |ns: u64| {
+            let (reactor, order) = (reactor.clone(), order.clone());
+            async move {
+                reactor.sleep_until(ns).await;
+                order.lock().push(ns);
+            }
+        };
+        let (first, second, last) = (sleep(10), sleep(20), sleep(40));
+        let spawner = reactor.clone();
+        reactor.spawn(Box::pin(async move {
+            first.await;
+            spawner.spawn(Box::pin(second));
+            spawner.spawn(Box::pin(last));
+        }));
+        assert_eq!(reactor.block_on(reactor.sleep_until(30)), Ok(()));
+        assert_eq!(*order.lock(), [10, 20]);
+        assert_eq!(reactor.block_on(reactor.settled()), Ok(()));
+        assert_eq!((*order.lock()).as_slice(), [10, 20, 40]);
+        assert!(reactor.background.lock().is_none());
     }
 
     #[test]

@@ -2,14 +2,25 @@
 
 use crate::State;
 use crate::interface::Interface;
+use crate::run::{Start, run};
+use crate::serve::serve_02;
 #[cfg(feature = "component-model-async")]
 use crate::v03::INTERFACES as V03;
 use crate::{v02, wave};
+use mwasm_plan::Entry;
 use wasmtime::Result;
 use wasmtime::component::Linker;
 
 #[cfg(not(feature = "component-model-async"))]
 const V03: &[Interface] = &[];
+
+/// How an app is started; an image's table names it.
+pub fn start(entry: Entry<'_>) -> Start {
+    match entry {
+        Entry::Serve02(_) => serve_02,
+        Entry::None | Entry::Run02(_) | Entry::Run03(_) | Entry::Serve03(_) => run,
+    }
+}
 
 /// Every interface that this host serves.
 pub fn interfaces() -> impl Iterator<Item = &'static Interface> {

@@ -4,13 +4,15 @@
 use crate::console::Buffers;
 use crate::fs::Dir;
 use crate::limits::Limits;
+use crate::policy::Policy;
 use crate::reactor::{Interest, Reactor, Readiness};
+use crate::sockets::names::Resolve;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::{Context, Waker};
 use mwasm_plan::Plan;
-use mwasm_plan::net::{Net, Policy};
+use mwasm_plan::net::Net;
 use mwasm_ports::{Output, Ports, Ready};
 use wasmtime::component::ResourceTable;
 
@@ -36,10 +38,12 @@ pub struct State {
     pub console: Buffers,
     /// What the guest may still take.
     pub limits: Limits,
-    /// What the app may reach.
-    pub policy: Policy<'static>,
+    /// What the app may reach. States of one app may share it: what was found and told is then remembered by all.
+    pub policy: Arc<Policy>,
     /// How the network is set up.
     pub net: Net<'static>,
+    /// What looks names up, once one was looked up. States of one app may share it.
+    pub resolver: Option<Arc<dyn Resolve>>,
     /// State of the generator behind `wasi:random/insecure`; 0 before its first use.
     pub insecure_seed: u64,
 }
@@ -65,11 +69,22 @@ impl State {
             embedded: plan.dirs.clone(),
             console: Buffers::default(),
             limits: Limits::new(ports.memory.clone(), plan.memory.heap_bytes),
-            policy: plan.policy.clone(),
+            policy: Arc::new(Policy::new(plan.policy.clone(), plan.verbose.then(|| ports.console.clone()))),
             net: plan.net.clone(),
+            resolver: None,
             insecure_seed: 0,
             ports,
         }
+    }
+
+    /// This state, for another instance of the app that `other` is of: on the same reactor, with a share of the same memory and the same
+    /// policy.
+    #[must_use]
+    pub fn beside(mut self, other: &Self) -> Self {
+        self.reactor = other.reactor.clone();
+        self.limits = other.limits.beside();
+        self.policy = other.policy.clone();
+        self
     }
 
     /// Looks whether something that a guest waits for has come.

@@ -18,6 +18,7 @@ extern crate alloc;
 
 #[cfg(target_os = "linux")]
 pub mod linux;
+pub mod network;
 #[cfg(target_os = "none")]
 pub mod none;
 pub mod ports;

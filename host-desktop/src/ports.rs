@@ -111,25 +111,37 @@ impl Console for Process {
     }
 }
 
-impl Idle for Process {
-    /// A signal that ends the process does so here too, so [`Ready::STOP`] never comes.
-    fn park(&self, deadline_ns: Option<u64>, interest: Ready) -> Ready {
+impl Process {
+    /// The time until `deadline_ns`, on the monotonic clock.
+    pub fn left(self, deadline_ns: Option<u64>) -> Option<Timespec> {
+        deadline_ns.map(|deadline_ns| {
+            let left_ns = deadline_ns.saturating_sub(self.monotonic_ns());
+            Timespec { seconds: (left_ns / NANOS_PER_SECOND) as i64, nanoseconds: (left_ns % NANOS_PER_SECOND) as i64 }
+        })
+    }
+
+    /// As [`Idle::park`], where the network is ready when `network` is (negative: there is none), by the bits of `ppoll(2)`.
+    pub fn park_with(self, deadline_ns: Option<u64>, interest: Ready, network: i32, events: i16) -> Ready {
         let wants = |what, fd| if interest.contains(what) { fd } else { -1 };
         let mut fds = [
             PollFd { fd: wants(Ready::CONSOLE_IN, STDIN), events: sys::POLLIN, revents: 0 },
             PollFd { fd: wants(Ready::CONSOLE_OUT, STDOUT), events: sys::POLLOUT, revents: 0 },
             PollFd { fd: wants(Ready::CONSOLE_OUT, STDERR), events: sys::POLLOUT, revents: 0 },
+            PollFd { fd: network, events, revents: 0 },
         ];
-        let timeout = deadline_ns.map(|deadline_ns| {
-            let left_ns = deadline_ns.saturating_sub(self.monotonic_ns());
-            Timespec { seconds: (left_ns / NANOS_PER_SECOND) as i64, nanoseconds: (left_ns % NANOS_PER_SECOND) as i64 }
-        });
-        if sys::poll(&mut fds, timeout).is_err() {
+        if sys::poll(&mut fds, self.left(deadline_ns)).is_err() {
             return Ready::NONE;
         }
-        let [input, out, err] = fds.map(|fd| fd.revents != 0);
-        let happened = if input { Ready::CONSOLE_IN } else { Ready::NONE };
-        if out || err { happened.with(Ready::CONSOLE_OUT) } else { happened }
+        let [input, out, err, network] = fds.map(|fd| fd.revents != 0);
+        let happened = [(input, Ready::CONSOLE_IN), (out || err, Ready::CONSOLE_OUT), (network, Ready::NETWORK)];
+        happened.into_iter().filter(|(is, _)| *is).fold(Ready::NONE, |all, (_, what)| all.with(what))
+    }
+}
+
+impl Idle for Process {
+    /// A signal that ends the process does so here too, so [`Ready::STOP`] never comes.
+    fn park(&self, deadline_ns: Option<u64>, interest: Ready) -> Ready {
+        self.park_with(deadline_ns, interest, -1, 0)
     }
 }
 

@@ -2,3 +2,10 @@
 #![no_std]
 
 extern crate alloc;
+
+pub mod resolver;
+mod stack;
+mod statistics;
+
+pub use stack::Stack;
+pub use statistics::Statistics;

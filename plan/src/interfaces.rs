@@ -27,6 +27,11 @@ const fn random(name: &'static str, version: &'static str) -> Interface {
     Interface { name, version, ports: &[symbols::PORT_ENTROPY] }
 }
 
+/// An interface that cannot be served without the network. What only names types and values of it, such as `wasi:http/types`, can.
+const fn network(name: &'static str, version: &'static str) -> Interface {
+    Interface { name, version, ports: &[symbols::PORT_NETWORK] }
+}
+
 /// All interfaces, sorted by name and version.
 pub const INTERFACES: &[Interface] = &[
     row("mwasm:wave/print", "0.1"),
@@ -61,7 +66,7 @@ pub const INTERFACES: &[Interface] = &[
     row("wasi:filesystem/preopens", "0.3"),
     row("wasi:filesystem/types", "0.2"),
     row("wasi:filesystem/types", "0.3"),
-    row("wasi:http/outgoing-handler", "0.2"),
+    network("wasi:http/outgoing-handler", "0.2"),
     row("wasi:http/types", "0.2"),
     row("wasi:io/error", "0.2"),
     row("wasi:io/poll", "0.2"),
@@ -73,14 +78,14 @@ pub const INTERFACES: &[Interface] = &[
     random("wasi:random/random", "0.2"),
     random("wasi:random/random", "0.3"),
     row("wasi:sockets/instance-network", "0.2"),
-    row("wasi:sockets/ip-name-lookup", "0.2"),
-    row("wasi:sockets/ip-name-lookup", "0.3"),
+    network("wasi:sockets/ip-name-lookup", "0.2"),
+    network("wasi:sockets/ip-name-lookup", "0.3"),
     row("wasi:sockets/network", "0.2"),
-    row("wasi:sockets/tcp", "0.2"),
-    row("wasi:sockets/tcp-create-socket", "0.2"),
-    row("wasi:sockets/types", "0.3"),
-    row("wasi:sockets/udp", "0.2"),
-    row("wasi:sockets/udp-create-socket", "0.2"),
+    network("wasi:sockets/tcp", "0.2"),
+    network("wasi:sockets/tcp-create-socket", "0.2"),
+    network("wasi:sockets/types", "0.3"),
+    network("wasi:sockets/udp", "0.2"),
+    network("wasi:sockets/udp-create-socket", "0.2"),
 ];
 
 impl Interface {

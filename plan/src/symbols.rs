@@ -21,6 +21,14 @@ pub const ITEM_PREFIX: &str = "mwasm:";
 pub const PORT_ENTROPY: &str = "mwasm_port_entropy";
 /// Opens the machine's network: the device and our stack, or the operating system's sockets.
 pub const PORT_NETWORK: &str = "mwasm_port_network";
+/// Opens a TAP device of a desktop, with our stack on it.
+pub const PORT_NETWORK_TAP: &str = "mwasm_port_network_tap";
+/// Registers a resource of an interface that stands on the network, in an image without one.
+pub const REFUSED_RESOURCE: &str = "mwasm:refused#resource";
+/// Registers a function of such an interface: it answers with the interface's own error.
+pub const REFUSED_FUNCTION: &str = "mwasm:refused#function";
+/// The same for a function that is `async`.
+pub const REFUSED_ASYNC_FUNCTION: &str = "mwasm:refused#async-function";
 /// Starts an app that is a program: instantiates it and calls its `run`, if it has one.
 pub const START_RUN: &str = "mwasm_start_run";
 /// Starts an app that is an HTTP handler of `wasi:http` 0.2.

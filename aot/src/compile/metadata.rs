@@ -43,8 +43,19 @@ pub struct Item {
     pub name: String,
     /// What it is called now.
     pub short: String,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What an item of an interface is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A function.
+    Function,
+    /// A function that is `async` by its type.
+    AsyncFunction,
     /// A resource: one that is only used here belongs to another interface.
-    pub is_resource: bool,
+    Resource,
 }
 
 /// Wasmtime's `ComponentArtifacts`.
@@ -121,13 +132,13 @@ pub fn shrink(metadata: &[u8]) -> Result<(Vec<u8>, Vec<Import>)> {
 /// Numbers interfaces and their items.
 fn rename_imports(artifacts: &mut Artifacts) -> Result<Vec<Import>> {
     let component = &mut artifacts.info.component;
-    let instances = &mut artifacts.types.component_instances;
+    let Types { component_instances: instances, functions, .. } = &mut artifacts.types;
     // Several imports may have the same type, whose items are renamed once.
     let mut renamed: BTreeMap<TypeComponentInstanceIndex, Vec<Item>> = BTreeMap::new();
     let mut imports = Vec::new();
     for (index, (name, ty)) in component.import_types.iter_mut() {
         let TypeDef::ComponentInstance(ty) = ty.ty else { bail!("the app imports '{name}', which is no interface") };
-        let items = renamed.entry(ty).or_insert_with(|| number(&mut instances[ty])).clone();
+        let items = renamed.entry(ty).or_insert_with(|| number(&mut instances[ty], functions)).clone();
         let short = index.as_u32().to_string();
         imports.push(Import { interface: std::mem::replace(name, short.clone()), short, items });
     }
@@ -147,14 +158,17 @@ fn rename_imports(artifacts: &mut Artifacts) -> Result<Vec<Import>> {
 }
 
 /// Numbers the functions and resources of an interface, and drops its other types: they are known by their places.
-fn number(instance: &mut TypeComponentInstance) -> Vec<Item> {
+fn number(instance: &mut TypeComponentInstance, functions: &PrimaryMap<TypeFuncIndex, TypeFunc>) -> Vec<Item> {
     let mut items = Vec::new();
     for (name, ty) in std::mem::take(&mut instance.exports) {
-        if matches!(ty.ty, TypeDef::Interface(_)) {
-            continue;
-        }
+        let kind = match ty.ty {
+            TypeDef::Interface(_) => continue,
+            TypeDef::Resource(_) => Kind::Resource,
+            TypeDef::ComponentFunc(index) if functions[index].async_ => Kind::AsyncFunction,
+            _ => Kind::Function,
+        };
         let short = items.len().to_string();
-        items.push(Item { name, short: short.clone(), is_resource: matches!(ty.ty, TypeDef::Resource(_)) });
+        items.push(Item { name, short: short.clone(), kind });
         instance.exports.insert(short, ty);
     }
     items
@@ -185,7 +199,8 @@ mod tests {
         (import "a:b/c@0.2.1" (instance $c
             (export "r" (type (sub resource)))
             (type $e' (enum "x" "y")) (export "e" (type $e (eq $e')))
-            (export "f" (func (param "some-name" $e)))))
+            (export "f" (func (param "some-name" $e)))
+            (export "h" (func async))))
         (import "d:e/f" (instance $f (export "g" (func))))
         (core func $f (canon lower (func $c "f")))
         (core func $g (canon lower (func $f "g")))
@@ -206,16 +221,20 @@ mod tests {
     fn interfaces_and_their_items_are_numbered_and_other_names_go() {
         let before = metadata(APP);
         let (after, imports) = shrink(&before).unwrap();
-        let item = |name: &str, short: &str, is_resource| Item { name: name.into(), short: short.into(), is_resource };
+        let item = |name: &str, short: &str, kind| Item { name: name.into(), short: short.into(), kind };
         assert_eq!(
             imports,
             [
                 Import {
                     interface: "a:b/c@0.2.1".into(),
                     short: "0".into(),
-                    items: vec![item("r", "0", true), item("f", "1", false)],
+                    items: vec![
+                        item("r", "0", Kind::Resource),
+                        item("f", "1", Kind::Function),
+                        item("h", "2", Kind::AsyncFunction)
+                    ],
                 },
-                Import { interface: "d:e/f".into(), short: "1".into(), items: vec![item("g", "0", false)] },
+                Import { interface: "d:e/f".into(), short: "1".into(), items: vec![item("g", "0", Kind::Function)] },
             ]
         );
         let text = String::from_utf8_lossy(&after);

@@ -6,7 +6,7 @@
 mod metadata;
 mod slim;
 
-pub use metadata::{Import, Item};
+pub use metadata::{Import, Item, Kind};
 
 use crate::app::App;
 use crate::engine;

@@ -6,11 +6,13 @@
 pub mod embed;
 
 use crate::app::Surface;
+use crate::manifest::net::NetLayer;
 use crate::manifest::{Layer, merge};
 use crate::report::{Report, Stage};
+use crate::target::Target;
 use anyhow::Result;
 use embed::Tree;
-use mwasm_plan::net::{Connect, Listen, Net, Policy};
+use mwasm_plan::net::{Connect, Http, Ipv4, Ipv6, Listen, Policy, Protocol};
 use mwasm_plan::{Dir, Entry, Memory, Plan, Provenance};
 use std::path::PathBuf;
 
@@ -26,9 +28,15 @@ pub struct Flags {
     /// Directories to embed: the guest's path, and the directory here.
     pub embed: Vec<(String, PathBuf)>,
     /// Ports to listen on, beside the manifest's.
-    pub listen: Vec<String>,
+    pub listen: Vec<Listen>,
+    /// Ports to listen on, each with a port of this machine that leads to it.
+    pub publish: Vec<Listen>,
     /// Peers to connect to, beside the manifest's.
     pub connect: Vec<String>,
+    /// Whether everything is granted that stays on the machine.
+    pub loopback: bool,
+    /// The TAP device of a desktop, in place of the manifest's.
+    pub tap: Option<String>,
     /// Whether the host tells what it does.
     pub verbose: bool,
     /// A call that takes the place of the app's entry, in WAVE.
@@ -40,7 +48,17 @@ pub struct Flags {
 enum Start {
     Run02(String),
     Run03(String),
+    Serve02(String),
+    Serve03(String),
     Nothing,
+}
+
+/// The TCP port of an app that is served, where nothing is said: HTTP's own, but one that anybody may open on a desktop.
+const fn default_http_port(target: Target) -> u16 {
+    match target {
+        Target::Desktop => 8080,
+        Target::Xen | Target::Arm => 80,
+    }
 }
 
 /// All constants of an image.
@@ -53,8 +71,12 @@ pub struct Settings {
     config: Vec<(String, String)>,
     trees: Vec<Tree>,
     memory: Memory,
-    listen: Vec<String>,
+    listen: Vec<Listen>,
     connect: Vec<String>,
+    loopback: bool,
+    net: NetLayer,
+    addresses: (Ipv4, Ipv6),
+    http: Http,
     verbose: bool,
 }
 
@@ -66,9 +88,16 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
         .map(|(guest, directory)| embed::read(&guest, &directory))
         .collect::<Result<_>>()?;
     let default = Memory::default();
+    let start = start(exports);
+    let port = layer.http.port.unwrap_or_else(|| http_port(report.target, &flags.publish));
+    let served = start.is_served().then(|| Listen { protocol: Protocol::Tcp, port, host_port: port });
+    let granted = layer.listen.unwrap_or_default().into_iter().chain(flags.listen).chain(served).chain(flags.publish);
+    let addresses = layer.net.addresses()?;
+    // A TAP device stands for the network card of a machine; only the desktop has none of its own.
+    let tap = flags.tap.or(layer.net.tap).filter(|_| report.target == Target::Desktop);
     let settings = Settings {
         name: name.to_owned(),
-        start: start(exports),
+        start,
         args,
         env: merge(layer.env, flags.env),
         config: merge(layer.config, flags.set),
@@ -78,17 +107,58 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
             stack_bytes: layer.stack_bytes.unwrap_or(default.stack_bytes),
             ..default
         },
-        listen: union(layer.listen.unwrap_or_default(), flags.listen),
+        listen: ports(granted),
         connect: union(layer.connect.unwrap_or_default(), flags.connect),
+        loopback: flags.loopback,
+        addresses,
+        net: NetLayer { tap, ..layer.net },
+        http: layer.http.http(port),
         verbose: flags.verbose || layer.verbose.unwrap_or_default(),
     };
     report.stage(settings.row());
     Ok(settings)
 }
 
+/// A handler is served, whatever else the app exports.
 fn start(exports: &Surface) -> Start {
-    let exported = |minor| exports.exported("wasi:cli/run", minor).map(str::to_owned);
-    exported("0.3").map(Start::Run03).or_else(|| exported("0.2").map(Start::Run02)).unwrap_or(Start::Nothing)
+    let exported = |name, minor| exports.exported(name, minor).map(str::to_owned);
+    let serve = || {
+        let later = exported("wasi:http/handler", "0.3").map(Start::Serve03);
+        later.or_else(|| exported("wasi:http/incoming-handler", "0.2").map(Start::Serve02))
+    };
+    let run = || {
+        let later = exported("wasi:cli/run", "0.3").map(Start::Run03);
+        later.or_else(|| exported("wasi:cli/run", "0.2").map(Start::Run02))
+    };
+    serve().or_else(run).unwrap_or(Start::Nothing)
+}
+
+impl Start {
+    fn is_served(&self) -> bool {
+        matches!(self, Self::Serve02(_) | Self::Serve03(_))
+    }
+}
+
+/// The port of an app that is served, where the manifest names none: the usual one, unless others are published and it is not.
+fn http_port(target: Target, published: &[Listen]) -> u16 {
+    let usual = default_http_port(target);
+    let mut tcp = published.iter().filter(|listen| listen.protocol == Protocol::Tcp).map(|listen| listen.port);
+    match tcp.clone().any(|port| port == usual) {
+        true => usual,
+        false => tcp.next().unwrap_or(usual),
+    }
+}
+
+/// Each port once, in the order in which they came; what is said last of the machine's port for it counts.
+fn ports(grants: impl Iterator<Item = Listen>) -> Vec<Listen> {
+    let mut ports: Vec<Listen> = Vec::new();
+    for grant in grants {
+        match ports.iter_mut().find(|known| (known.protocol, known.port) == (grant.protocol, grant.port)) {
+            Some(known) => known.host_port = grant.host_port,
+            None => ports.push(grant),
+        }
+    }
+    ports
 }
 
 /// The members of both, each once, in the order in which they came.
@@ -109,6 +179,8 @@ impl Settings {
             entry: match &self.start {
                 Start::Run02(export) => Entry::Run02(export),
                 Start::Run03(export) => Entry::Run03(export),
+                Start::Serve02(export) => Entry::Serve02(export),
+                Start::Serve03(export) => Entry::Serve03(export),
                 Start::Nothing => Entry::None,
             },
             args: self.args.iter().map(String::as_str).collect(),
@@ -117,11 +189,11 @@ impl Settings {
             dirs: self.trees.iter().map(Tree::dir).collect::<Vec<Dir<'a>>>(),
             memory: self.memory,
             policy: Policy {
-                listen: self.listen.iter().filter_map(|grant| Listen::parse(grant)).collect(),
+                listen: self.listen.clone(),
                 connect: self.connect.iter().filter_map(|grant| Connect::parse(grant)).collect(),
-                loopback: false,
+                loopback: self.loopback,
             },
-            net: Net::default(),
+            net: self.net.net(self.addresses, self.http),
             verbose: self.verbose,
             provenance,
         }
@@ -140,8 +212,11 @@ impl Settings {
         count(self.env.len(), "environment variable", "environment variables");
         count(self.config.len(), "configuration value", "configuration values");
         count(files, "embedded file", "embedded files");
+        if self.start.is_served() {
+            stage.notes.push(format!("the app is served at tcp:{}", self.http.port));
+        }
         if self.start == Start::Nothing {
-            stage.notes.push("the app exports no wasi:cli/run: it is instantiated, and that is all".to_owned());
+            stage.notes.push("the app exports neither wasi:cli/run nor an HTTP handler: it is instantiated, and that is all".to_owned());
         }
         stage
     }
@@ -155,16 +230,70 @@ fn borrow(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
 mod tests {
     use super::*;
     use crate::app::Item;
-    use crate::target::{Arch, Target};
+    use crate::target::Arch;
 
     fn pair(key: &str, value: &str) -> (String, String) {
         (key.to_owned(), value.to_owned())
     }
 
     fn configured(layer: Layer, flags: Flags) -> Settings {
-        let item = |name: &str| Item { name: name.to_owned(), kind: "instance" };
-        let exports = Surface { imports: vec![], exports: vec![item("wasi:cli/run@0.2.6")] };
-        configure("app", &exports, layer, flags, &mut Report::new(Target::Xen, Arch::X86_64)).unwrap()
+        configured_for(Target::Xen, &["wasi:cli/run@0.2.6"], layer, flags)
+    }
+
+    fn configured_for(target: Target, exports: &[&str], layer: Layer, flags: Flags) -> Settings {
+        let item = |name: &&str| Item { name: (*name).to_owned(), kind: "instance" };
+        let exports = Surface { imports: vec![], exports: exports.iter().map(item).collect() };
+        configure("app", &exports, layer, flags, &mut Report::new(target, Arch::X86_64)).unwrap()
+    }
+
+    fn port(grant: &str) -> Listen {
+        Listen::parse(grant).unwrap()
+    }
+
+    #[test]
+    fn a_handler_is_served() {
+        let serves = ["wasi:cli/run@0.2.6", "wasi:http/incoming-handler@0.2.3", "wasi:http/handler@0.3.0"];
+        for (target, usual) in [(Target::Desktop, 8080), (Target::Xen, 80), (Target::Arm, 80)] {
+            let settings = configured_for(target, &serves, Layer::default(), Flags::default());
+            let plan = settings.plan(Provenance::default());
+            assert_eq!(plan.entry, Entry::Serve03("wasi:http/handler@0.3.0"));
+            assert_eq!((plan.net.http.port, plan.policy.listen), (usual, vec![port(&format!("tcp:{usual}"))]));
+        }
+        let settings = configured_for(Target::Xen, &serves[..2], Layer::default(), Flags::default());
+        assert_eq!(settings.plan(Provenance::default()).entry, Entry::Serve02("wasi:http/incoming-handler@0.2.3"));
+    }
+
+    #[test]
+    fn the_port_of_a_handler_is_the_manifests_or_one_that_is_published() {
+        let serves = ["wasi:http/handler@0.3.0"];
+        let published = |host_port, grant| Listen { host_port, ..port(grant) };
+        let http = |manifest: Option<u16>, publish: &[Listen]| {
+            let mut layer = Layer::default();
+            layer.http.port = manifest;
+            let flags = Flags { publish: publish.to_vec(), ..Flags::default() };
+            let settings = configured_for(Target::Desktop, &serves, layer, flags);
+            let plan = settings.plan(Provenance::default());
+            (plan.net.http.port, plan.policy.listen)
+        };
+        let one = published(9000, "tcp:80");
+        assert_eq!(http(None, &[one]), (80, vec![one]));
+        assert_eq!(http(Some(80), &[one]), (80, vec![one]));
+        assert_eq!(http(Some(8000), &[one]), (8000, vec![port("tcp:8000"), one]));
+        let udp = published(5353, "udp:53");
+        assert_eq!(http(None, &[udp]), (8080, vec![port("tcp:8080"), udp]));
+        let usual = published(9000, "tcp:8080");
+        assert_eq!(http(None, &[one, usual]).0, 8080);
+    }
+
+    #[test]
+    fn only_a_desktop_needs_a_tap_device() {
+        for (target, tap) in [(Target::Desktop, "tap1"), (Target::Xen, "")] {
+            let mut layer = Layer::default();
+            layer.net.tap = Some("tap0".into());
+            let flags = Flags { tap: Some("tap1".into()), ..Flags::default() };
+            let settings = configured_for(target, &[], layer, flags);
+            assert_eq!(settings.plan(Provenance::default()).net.tap, tap);
+        }
     }
 
     #[test]
@@ -173,14 +302,14 @@ mod tests {
             args: Some(vec!["manifest".into()]),
             env: vec![pair("A", "1"), pair("B", "2")],
             config: vec![pair("k", "v")],
-            listen: Some(vec!["tcp:80".into()]),
+            listen: Some(vec![port("tcp:80")]),
             ..Layer::default()
         };
         let flags = Flags {
             args: vec!["flag".into()],
             env: vec![pair("B", "3"), pair("C", "4")],
             set: vec![pair("k", "w")],
-            listen: vec!["tcp:80".into(), "tcp:81".into()],
+            listen: vec![port("tcp:80"), port("tcp:81")],
             ..Flags::default()
         };
         let settings = configured(layer.clone(), flags);
@@ -199,6 +328,6 @@ mod tests {
         let settings = configured(Layer::default(), Flags::default());
         let plan = settings.plan(Provenance::default());
         assert_eq!(plan.memory, Memory::default());
-        assert!(plan.policy.listen.is_empty() && plan.policy.connect.is_empty() && plan.dirs.is_empty());
+        assert!(plan.policy.is_empty() && plan.dirs.is_empty());
     }
 }

@@ -16,7 +16,8 @@ mod table;
 
 pub use hosts::{has as has_host, name as host_name};
 
-use crate::compile::{Import, Native};
+use crate::compile::{Import, Kind, Native};
+use crate::network::{self, Network};
 use crate::problem::Problem;
 use crate::report::{Part, Report, Stage};
 use crate::target::{Arch, Target};
@@ -56,7 +57,7 @@ pub fn fuse(native: &Native, plan: &Plan<'_>, target: Target, arch: Arch, report
     let object = hosts::find(&host)?;
     let mut image = fuse_with(object, native, plan, target, arch)?;
     image.host = host;
-    let functions = native.imports.iter().flat_map(|import| &import.items).filter(|item| !item.is_resource).count();
+    let functions = native.imports.iter().flat_map(|import| &import.items).filter(|item| item.kind != Kind::Resource).count();
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let (count, host) = (native.imports.len(), &image.host);
     let note = format!("host {host}: {functions} function{} of {count} interface{}", plural(functions), plural(count));
@@ -67,11 +68,9 @@ pub fn fuse(native: &Native, plan: &Plan<'_>, target: Target, arch: Arch, report
 fn fuse_with(host: Vec<u8>, native: &Native, plan: &Plan<'_>, target: Target, arch: Arch) -> Result<Image> {
     let encoded =
         mwasm_plan::encode(plan).ok().context("the plan, with all embedded files, is too large for an image")?;
-    let items = items(&host, &native.imports)?;
-    let rows = native.imports.iter().filter_map(|import| interfaces::find(&import.interface));
-    let mut ports: Vec<&str> = rows.flat_map(|row| row.ports).copied().collect();
-    ports.sort_unstable();
-    ports.dedup();
+    let network = Network::of(plan, native.imports.iter().map(|import| import.interface.as_str()));
+    let items = items(&host, &native.imports, network)?;
+    let ports = ports(&native.imports, plan, network);
     let start = match plan.entry {
         Entry::None | Entry::Run02(_) | Entry::Run03(_) => names::START_RUN,
         Entry::Serve02(_) => names::START_SERVE_02,
@@ -88,18 +87,20 @@ fn fuse_with(host: Vec<u8>, native: &Native, plan: &Plan<'_>, target: Target, ar
 }
 
 /// The items of the table: all functions that the app calls, and the resources that are an interface's own.
-fn items(host: &[u8], imports: &[Import]) -> Result<Vec<table::Item>> {
+fn items(host: &[u8], imports: &[Import], network: Network) -> Result<Vec<table::Item>> {
     let file = object::File::parse(host).context("a damaged host object")?;
     let defined = file.symbols().filter(|symbol| symbol.is_definition()).filter_map(|symbol| symbol.name().ok());
     let served: BTreeSet<&str> = defined.filter(|name| name.starts_with(names::ITEM_PREFIX)).collect();
     let mut items = Vec::new();
     for Import { interface, short, items: imported } in imports {
+        let is_refused = network == Network::Refused && network::stands_on_it(interface);
         let row = interfaces::find(interface).with_context(|| format!("'{interface}' is no interface of a host"))?;
         for item in imported {
             let symbol = row.symbol(&item.name);
             if served.contains(symbol.as_str()) {
+                let symbol = if is_refused { refusal(item.kind).to_owned() } else { symbol };
                 items.push(table::Item { interface: short.clone(), name: item.short.clone(), symbol });
-            } else if !item.is_resource {
+            } else if item.kind != Kind::Resource {
                 let message = format!("the app calls '{}' of '{interface}', which this host does not serve", item.name);
                 return Err(Problem::new(message)
                     .help("build the app against an older patch version of the interface")
@@ -108,6 +109,26 @@ fn items(host: &[u8], imports: &[Import]) -> Result<Vec<table::Item>> {
         }
     }
     Ok(items)
+}
+
+/// What answers in place of an item in an image that was granted nothing.
+fn refusal(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Resource => names::REFUSED_RESOURCE,
+        Kind::Function => names::REFUSED_FUNCTION,
+        Kind::AsyncFunction => names::REFUSED_ASYNC_FUNCTION,
+    }
+}
+
+/// The openers of all ports that the app's interfaces stand on.
+fn ports(imports: &[Import], plan: &Plan<'_>, network: Network) -> Vec<&'static str> {
+    let opener = if plan.net.tap.is_empty() { names::PORT_NETWORK } else { names::PORT_NETWORK_TAP };
+    let rows = imports.iter().filter_map(|import| interfaces::find(&import.interface));
+    let others = rows.flat_map(|row| row.ports).copied().filter(|port| *port != names::PORT_NETWORK);
+    let mut ports: Vec<&str> = others.chain((network == Network::Given).then_some(opener)).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 /// The size map of a packed image of `packed` bytes.

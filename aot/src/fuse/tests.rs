@@ -30,6 +30,12 @@ fn host(arch: Arch) -> Vec<u8> {
     let (start, _) = function("_start", 1);
     function("mwasm:wasi:cli/exit/0.2#exit", 2);
     function("mwasm:wasi:cli/exit/0.2#exit-with-code", 3);
+    function("mwasm:wasi:sockets/tcp-create-socket/0.2#create-tcp-socket", 4);
+    function(names::REFUSED_FUNCTION, 5);
+    function(names::PORT_NETWORK, 6);
+    function(names::PORT_NETWORK_TAP, 7);
+    function(names::START_RUN, 8);
+    function(names::START_SERVE_02, 9);
     let image = object.add_symbol(Symbol {
         name: names::IMAGE.as_bytes().to_vec(),
         value: 0,
@@ -90,6 +96,45 @@ fn an_image_has_what_it_needs_and_no_more() {
         assert!(!has(3), "{target}: a function that is not called");
         let plan = Plan::decode(mwasm_plan::find(&image.bytes).unwrap()).unwrap();
         assert_eq!(plan.name, "app");
+    }
+}
+
+/// An app that asks for a TCP socket.
+fn socket_app(arch: Arch) -> Native {
+    let text = r#"(component
+        (import "wasi:sockets/tcp-create-socket@0.2.6" (instance $sockets (export "create-tcp-socket" (func))))
+        (core func $create (canon lower (func $sockets "create-tcp-socket")))
+        (core module $m (import "" "create" (func $create)) (func (export "run") (call $create)))
+        (core instance (instantiate $m (with "" (instance (export "create" (func $create)))))))"#;
+    let app = App { name: "app".into(), sha256: String::new(), component: wat::parse_str(text).unwrap() };
+    crate::compile::compile(&app, arch, &mut Report::new(Target::Desktop, arch)).unwrap()
+}
+
+/// The network comes with a grant, not with an import: real functions and the port, or a refusal and no port.
+#[test]
+fn only_who_is_granted_something_has_the_network() {
+    use mwasm_plan::net::{Listen, Net, Policy};
+    let granted = Policy { listen: vec![Listen::parse("tcp:7").unwrap()], ..Policy::default() };
+    let tap = Net { tap: "tap0", ..Net::default() };
+    let serves = Entry::Serve02("wasi:http/incoming-handler@0.2.3");
+    let run = Entry::None;
+    // 4: the function, 5: its refusal, 6: the port, 7: the port on a TAP device; 8, 9: the start.
+    let table = [
+        (true, run, Policy::default(), Net::default(), &[5, 8][..]),
+        (true, run, granted.clone(), Net::default(), &[4, 6, 8]),
+        (true, run, granted.clone(), tap.clone(), &[4, 7, 8]),
+        (true, run, Policy { loopback: true, ..Policy::default() }, Net::default(), &[4, 6, 8]),
+        (false, run, granted.clone(), tap, &[8]),
+        (false, serves, granted, Net::default(), &[6, 9]),
+    ];
+    for (uses_sockets, entry, policy, net, wanted) in table {
+        let arch = Arch::X86_64;
+        let native = if uses_sockets { socket_app(arch) } else { native(arch, "exit") };
+        let plan = Plan { entry, policy: policy.clone(), net: net.clone(), ..Plan::default() };
+        let image = fuse_with(host(arch), &native, &plan, Target::Desktop, arch).unwrap();
+        let has = |fill: &u8| image.bytes.windows(24).any(|bytes| bytes == [*fill; 24]);
+        let found: Vec<u8> = (4..=9).filter(has).collect();
+        assert_eq!(found, wanted, "{uses_sockets} {entry:?} {policy:?} {net:?}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! An inspection as a page for the browser: one file, no script, nothing loaded from anywhere.
 
+use super::network::{Served, SetUp};
 use super::treemap::{Tile, layout};
 use super::{Decided, Inspection};
 use crate::fuse::map::Node;
@@ -158,6 +159,9 @@ fn write_decided(image: &Decided, out: &mut String) -> fmt::Result {
         .collect();
     fact(out, "listens on", &refused(&image.policy.listen))?;
     fact(out, "connects to", &refused(&image.policy.connect))?;
+    fact(out, "loopback", if image.policy.loopback { "all that stays on the machine" } else { "" })?;
+    fact(out, "network", &image.network.as_ref().map_or_else(|| "none".to_owned(), SetUp::words))?;
+    fact(out, "serves HTTP", &image.http.as_ref().map(Served::words).unwrap_or_default())?;
     fact(out, "calls", image.entry.as_deref().unwrap_or("nothing"))?;
     fact(out, "arguments", &image.args.join(" "))?;
     fact(out, "environment", &pairs(&image.env))?;

@@ -4,6 +4,7 @@
 //! is what a build would find: its imports, and which of them it can reach.
 
 pub mod html;
+pub mod network;
 mod sizes;
 pub mod text;
 mod treemap;
@@ -16,6 +17,7 @@ use crate::target::{Arch, Target};
 use crate::{load, prune};
 use anyhow::Result;
 use mwasm_plan::{Entry, Plan};
+use network::{Policy, Served, SetUp};
 use serde::Serialize;
 use std::path::Path;
 
@@ -74,6 +76,12 @@ pub struct Decided {
     pub stack_bytes: u64,
     /// What the app may reach.
     pub policy: Policy,
+    /// How the network is set up; left out of an image without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<SetUp>,
+    /// How the app is served, if it is an HTTP handler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<Served>,
     /// Whether the host tells what it does.
     pub verbose: bool,
     /// Version of mwasm that built it.
@@ -91,15 +99,6 @@ pub struct Embedded {
     pub files: usize,
     /// Size of all files in bytes.
     pub bytes: usize,
-}
-
-/// What an app may reach; all else is refused.
-#[derive(Clone, Debug, Serialize)]
-pub struct Policy {
-    /// Ports that it may listen on.
-    pub listen: Vec<String>,
-    /// Peers that it may connect to.
-    pub connect: Vec<String>,
 }
 
 /// Looks into a file.
@@ -185,10 +184,9 @@ fn decided(plan: &Plan<'_>, target: Target, arch: Arch) -> Decided {
             .collect(),
         heap_bytes: plan.memory.heap_bytes,
         stack_bytes: plan.memory.stack_bytes,
-        policy: Policy {
-            listen: plan.policy.listen.iter().map(ToString::to_string).collect(),
-            connect: plan.policy.connect.iter().map(ToString::to_string).collect(),
-        },
+        policy: Policy::of(plan),
+        network: SetUp::of(plan, target),
+        http: Served::of(plan),
         verbose: plan.verbose,
         mwasm: plan.provenance.mwasm.to_owned(),
         wasmtime: plan.provenance.wasmtime.to_owned(),

@@ -1,5 +1,6 @@
 //! An inspection as a screen of text.
 
+use super::network::SetUp;
 use super::{Decided, Inspection};
 use crate::fuse::map::Node;
 use crate::report::Part;
@@ -63,6 +64,13 @@ fn draw_decided(image: &Decided, out: &mut String) -> fmt::Result {
     row(out, "memory", &format!("heap {heap}, stack {} KiB", image.stack_bytes >> 10))?;
     row(out, "listens on", &words(&image.policy.listen))?;
     row(out, "connects to", &words(&image.policy.connect))?;
+    if image.policy.loopback {
+        row(out, "loopback", "all that stays on the machine")?;
+    }
+    row(out, "network", &image.network.as_ref().map_or_else(|| "none".to_owned(), SetUp::words))?;
+    if let Some(served) = &image.http {
+        row(out, "serves HTTP", &served.words())?;
+    }
     row(out, "built by", &format!("mwasm {}, Wasmtime {}", image.mwasm, image.wasmtime))
 }
 

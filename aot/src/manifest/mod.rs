@@ -8,6 +8,7 @@
 //! for a target is the base with the target's values laid over it: single values and lists are replaced, tables (environment,
 //! configuration, embedded directories, plugins) are merged key by key. Mistakes are [`Problem`]s that point at their line.
 
+pub mod net;
 mod reader;
 mod sections;
 pub mod values;
@@ -15,6 +16,8 @@ pub mod values;
 use crate::problem::Problem;
 use crate::target::Target;
 use anyhow::Result;
+use mwasm_plan::net::Listen;
+use net::{HttpLayer, NetLayer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -44,9 +47,13 @@ pub struct Layer {
     /// Values of `wasi:config/store`.
     pub config: Vec<(String, String)>,
     /// Ports to listen on.
-    pub listen: Option<Vec<String>>,
+    pub listen: Option<Vec<Listen>>,
     /// Peers to connect to.
     pub connect: Option<Vec<String>>,
+    /// How the network is set up.
+    pub net: NetLayer,
+    /// How an HTTP handler is served.
+    pub http: HttpLayer,
     /// The most linear memory, in bytes.
     pub heap_bytes: Option<u64>,
     /// The most guest stack, in bytes.
@@ -108,6 +115,8 @@ impl Layer {
             config: merge(self.config, over.config),
             listen: over.listen.or(self.listen),
             connect: over.connect.or(self.connect),
+            net: self.net.under(over.net),
+            http: self.http.under(over.http),
             heap_bytes: over.heap_bytes.or(self.heap_bytes),
             stack_bytes: over.stack_bytes.or(self.stack_bytes),
             embed: merge(self.embed, over.embed),

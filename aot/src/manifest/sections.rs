@@ -2,19 +2,18 @@
 
 use super::reader::{Entry, Reader, Value, entries};
 use super::values::{self, MEBIBYTE};
-use super::{INITIALIZER, Layer, Preinit};
+use super::{INITIALIZER, Layer, Preinit, net};
 use crate::target::Target;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
-const SECTIONS: &[&str] = &["app", "config", "env", "net", "memory", "embed", "plugins", "target"];
+const SECTIONS: &[&str] = &["app", "config", "env", "net", "http", "memory", "embed", "plugins", "target"];
 const APP: &[&str] = &["component", "args", "env", "config", "preinit", "verbose"];
-const NET: &[&str] = &["listen", "connect"];
 const MEMORY: &[&str] = &["heap", "stack"];
 
 /// Sections and keys that later versions will know, so that a manifest written for them gets a plain answer.
-const LATER: &[&str] = &["storage", "net.address", "net.gateway", "net.dns", "memory.guard", "memory.large-pages"];
+const LATER: &[&str] = &["storage", "memory.guard", "memory.large-pages"];
 
 /// Reads a whole manifest: the base, and the layer of each target.
 pub fn manifest(reader: &Reader<'_>) -> Result<(Layer, BTreeMap<Target, Layer>)> {
@@ -43,7 +42,8 @@ fn section<'t>(reader: &Reader<'t>, entry: &Entry<'_, 't>, layer: &mut Layer) ->
     let value = entry.value;
     match entry.key {
         "app" => each(reader, entry, layer, app),
-        "net" => each(reader, entry, layer, net),
+        "net" => each(reader, entry, layer, net::net),
+        "http" => each(reader, entry, layer, net::http),
         "memory" => each(reader, entry, layer, memory),
         "config" => {
             layer.config.extend(reader.pairs(value, "config")?);
@@ -102,22 +102,6 @@ fn app<'t>(reader: &Reader<'t>, entry: &Entry<'_, 't>, layer: &mut Layer) -> Res
     Ok(())
 }
 
-fn net<'t>(reader: &Reader<'t>, entry: &Entry<'_, 't>, layer: &mut Layer) -> Result<()> {
-    let grants = |check: fn(&str) -> Result<(), &'static str>| {
-        let checked = |(text, item): (String, &Value<'t>)| match check(&text) {
-            Ok(()) => Ok(text),
-            Err(wanted) => Err(reader.wanted(item, entry.key, wanted).into()),
-        };
-        reader.texts(entry.value, entry.key)?.into_iter().map(checked).collect::<Result<Vec<_>>>()
-    };
-    match entry.key {
-        "listen" => layer.listen = Some(grants(values::listen)?),
-        "connect" => layer.connect = Some(grants(values::connect)?),
-        _ => return Err(unknown(reader, entry, "key", "net.", NET)),
-    }
-    Ok(())
-}
-
 fn memory<'t>(reader: &Reader<'t>, entry: &Entry<'_, 't>, layer: &mut Layer) -> Result<()> {
     let bytes = || {
         let wanted = "a size in whole megabytes, such as \"64MiB\"";
@@ -162,7 +146,8 @@ fn environment<'t>(reader: &Reader<'t>, value: &Value<'t>) -> Result<Vec<(String
     }
 }
 
-fn unknown(reader: &Reader<'_>, entry: &Entry<'_, '_>, what: &str, prefix: &str, known: &[&str]) -> anyhow::Error {
+pub(super) fn unknown(
+    reader: &Reader<'_>, entry: &Entry<'_, '_>, what: &str, prefix: &str, known: &[&str]) -> anyhow::Error {
     let whole = format!("{prefix}{}", entry.key);
     if LATER.contains(&whole.as_str()) {
         let message = format!("'{whole}' is not served by any host of this version of mwasm");

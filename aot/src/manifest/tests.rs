@@ -1,4 +1,6 @@
 use super::*;
+use mwasm_plan::net::{Instances, Ipv4, Ipv6};
+use values::Address;
 
 const WHOLE: &str = r#"
 [app]
@@ -17,6 +19,17 @@ LANG = "C"
 [net]
 listen = ["tcp:80"]
 connect = ["tcp:imap.example.org:993"]
+address = ["10.0.0.2/24", "fd00::2/64"]
+gateway = "10.0.0.1"
+dns = ["10.0.0.1", "fd00::1"]
+hostname = "web"
+buffers = { receive = "128KiB" }
+
+[http]
+port = 8000
+instances = "fresh"
+max-head = "8KiB"
+idle-timeout = "2min"
 
 [memory]
 heap = "64MiB"
@@ -31,7 +44,8 @@ auth = "auth.wasm"
 [target.xen]
 memory = { heap = "32MiB" }
 env = ["LANG=de", "XEN=1"]
-net = { listen = [] }
+net = { listen = [], address = "dhcp", gateway = [], buffers = { send = 65536 } }
+http = { port = 80 }
 "#;
 
 fn parse(text: &str) -> Result<Manifest> {
@@ -52,8 +66,23 @@ fn a_whole_manifest() {
         verbose: None,
         env: pairs(&[("LANG", "C")]),
         config: pairs(&[("greeting", "hello"), ("retries", "3"), ("debug", "false")]),
-        listen: Some(vec!["tcp:80".into()]),
+        listen: Some(vec![Listen::parse("tcp:80").unwrap()]),
         connect: Some(vec!["tcp:imap.example.org:993".into()]),
+        net: NetLayer {
+            address: Some(vec![Address::parse("10.0.0.2/24").unwrap(), Address::parse("fd00::2/64").unwrap()]),
+            gateway: Some(vec![[10, 0, 0, 1].into()]),
+            dns: Some(vec![[10, 0, 0, 1].into(), "fd00::1".parse().unwrap()]),
+            hostname: Some("web".into()),
+            receive_bytes: Some(128 << 10),
+            ..NetLayer::default()
+        },
+        http: HttpLayer {
+            port: Some(8000),
+            instances: Some(Instances::Fresh),
+            max_head_bytes: Some(8 << 10),
+            idle_timeout_ms: Some(120_000),
+            ..HttpLayer::default()
+        },
         heap_bytes: Some(64 << 20),
         stack_bytes: Some(2 << 20),
         embed: vec![("/site".into(), "/project/public/".into())],
@@ -70,6 +99,26 @@ fn a_target_lies_over_the_base() {
     assert_eq!(layer.env, pairs(&[("LANG", "de"), ("XEN", "1")]));
     assert_eq!(layer.listen, Some(vec![]));
     assert_eq!(layer.connect.unwrap().len(), 1);
+    let net = layer.net.net(layer.net.addresses().unwrap(), layer.http.http(80));
+    assert_eq!((net.ipv4, net.ipv6), (Ipv4::Dhcp, Ipv6::Auto));
+    assert_eq!((net.buffers.receive_bytes, net.buffers.send_bytes), (128 << 10, 64 << 10));
+    assert_eq!((layer.http.port, net.http.instances, net.hostname), (Some(80), Instances::Fresh, "web"));
+}
+
+#[test]
+fn a_family_is_off_that_nothing_configures() {
+    let net = |text: &str| {
+        parse(text).unwrap().layer(Target::Xen).net.addresses().map_err(|error| error.to_string())
+    };
+    let ipv4 = Ipv4::Static { address: [10, 0, 0, 2].into(), prefix_bits: 24, gateway: Some([10, 0, 0, 1].into()) };
+    let address = "fd00::2".parse().unwrap();
+    let ipv6 = Ipv6::Static { address, prefix_bits: 64, gateway: None };
+    assert_eq!(net(""), Ok((Ipv4::Dhcp, Ipv6::Auto)));
+    assert_eq!(net("[net]\naddress = \"dhcp\""), Ok((Ipv4::Dhcp, Ipv6::Auto)));
+    assert_eq!(net("[net]\naddress = \"10.0.0.2/24\"\ngateway = \"10.0.0.1\""), Ok((ipv4, Ipv6::Off)));
+    assert_eq!(net("[net]\naddress = [\"dhcp\", \"fd00::2/64\"]"), Ok((Ipv4::Dhcp, ipv6)));
+    let error = net("[net]\naddress = \"fd00::2/64\"\ngateway = \"10.0.0.1\"").unwrap_err();
+    assert!(error.contains("gateway 10.0.0.1"), "{error}");
 }
 
 #[test]
@@ -93,7 +142,22 @@ fn mistakes_have_a_line_and_advice() {
         ("[app]\npreinit = 1", 2, "'preinit' must be true, false or the name of an export", ""),
         ("[net]\nlisten = [\"tcp:80\",\n \"tcp:x\"]", 3, "'listen' must be tcp:PORT", ""),
         ("[net]\nconnect = [\"tcp:80\"]", 2, "'connect' must be tcp:HOST:PORT", ""),
-        ("[net]\naddress = \"dhcp\"", 2, "'net.address' is not served", "remove it"),
+        ("[storage]\nsize = 1", 1, "'storage' is not served", "remove it"),
+        ("[net]\naddress = \"10.0.0.2\"", 2, "'address' must be \"dhcp\" or an address with", ""),
+        ("[net]\naddress = [\"dhcp\",\n \"10.0.0.300/8\"]", 3, "found '10.0.0.300/8'", ""),
+        ("[net]\naddress = [\"10.0.0.1/8\", \"10.0.0.2/8\"]", 2, "at most one of each family", ""),
+        ("[net]\naddress = []", 2, "at least one address", ""),
+        ("[net]\ngateway = \"router\"", 2, "'gateway' must be an IP address, found 'router'", ""),
+        ("[net]\ndns = [1]", 2, "'dns' must be a text in quotes", ""),
+        ("[net]\nhostname = \"a b\"", 2, "'hostname' must be a name of letters", ""),
+        ("[net]\ntap = \"a/b\"", 2, "'tap' must be the name of a TAP device", ""),
+        ("[net]\nbuffers = { recieve = 1 }", 2, "unknown key 'recieve'", "did you mean 'receive'?"),
+        ("[net.buffers]\nsend = \"1KiB\"", 2, "from 4096 to 1073741824 bytes, found '1KiB'", ""),
+        ("[net.buffers]\nmax-sockets = 0", 2, "'max-sockets' must be a number from 1", ""),
+        ("[http]\nport = 65536", 2, "'port' must be a port from 1 to 65535", ""),
+        ("[http]\ninstances = \"own\"", 2, "'instances' must be \"shared\", \"pooled\" or \"fresh\"", ""),
+        ("[http]\nidle-timeout = 30", 2, "'idle-timeout' must be a time such as \"30s\"", ""),
+        ("[http]\nmax-bodies = 30", 2, "unknown key 'max-bodies'", "did you mean 'max-body'?"),
         ("[memory]\nheap = \"1.5 GB\"", 2, "'heap' must be a size in whole megabytes", ""),
         ("[memory]\nheap = 1000", 2, "found an integer", ""),
         ("[embed]\n\"site\" = \"x\"", 2, "'site' must be an absolute path", ""),

@@ -252,7 +252,7 @@ interface! {
         plain, "filesystem-error-code", |context, (error,): (Resource<IoError>,)| {
             Ok((match context.data().table.get(&error)? {
                 IoError::File(code) => Some(*code),
-                IoError::Console(_) | IoError::Network(_) => None,
+                IoError::Console(_) | IoError::Network(_) | IoError::Http(_) => None,
             },))
         };
         // Streams.

@@ -1,6 +1,7 @@
 //! `wasi:io/error`, and the resources that the interfaces of `wasi:io` share.
 
 use crate::fs::{ErrorCode, File};
+use crate::http::Failure;
 use crate::interface::{handle, interface, item, plain};
 use crate::reactor::Readiness;
 use crate::state::Event;
@@ -22,6 +23,8 @@ pub enum IoError {
     File(ErrorCode),
     /// A connection failed.
     Network(NetError),
+    /// An exchange of HTTP failed.
+    Http(Failure),
 }
 
 /// `wasi:io/poll.pollable`: what it waits for.
@@ -88,6 +91,7 @@ interface! {
                 IoError::Console(error) => format!("{error}"),
                 IoError::File(error) => format!("{error:?}"),
                 IoError::Network(error) => format!("{error}"),
+                IoError::Http(failure) => format!("{failure}"),
             };
             Ok((text,))
         };

@@ -4,12 +4,13 @@ mod config;
 pub(crate) mod environment;
 pub(crate) mod exit;
 pub(crate) mod filesystem;
+pub(crate) mod http;
 mod io;
 pub(crate) mod monotonic_clock;
-mod network;
 mod poll;
 pub(crate) mod preopens;
 pub(crate) mod random;
+mod sockets;
 mod stdio;
 mod streams;
 pub(crate) mod terminal;
@@ -24,22 +25,22 @@ pub const INTERFACES: &[Interface] = &[
     environment::ENVIRONMENT,
     exit::EXIT,
     filesystem::TYPES,
+    http::OUTGOING_HANDLER,
+    http::TYPES,
     io::ERROR,
     monotonic_clock::MONOTONIC_CLOCK,
-    network::HTTP_OUTGOING_HANDLER,
-    network::HTTP_TYPES,
-    network::INSTANCE_NETWORK,
-    network::IP_NAME_LOOKUP,
-    network::NETWORK,
-    network::TCP,
-    network::TCP_CREATE_SOCKET,
-    network::UDP,
-    network::UDP_CREATE_SOCKET,
     poll::POLL,
     preopens::PREOPENS,
     random::INSECURE,
     random::INSECURE_SEED,
     random::RANDOM,
+    sockets::INSTANCE_NETWORK,
+    sockets::IP_NAME_LOOKUP,
+    sockets::NETWORK,
+    sockets::TCP,
+    sockets::TCP_CREATE_SOCKET,
+    sockets::UDP,
+    sockets::UDP_CREATE_SOCKET,
     stdio::STDERR,
     stdio::STDIN,
     stdio::STDOUT,

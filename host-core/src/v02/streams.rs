@@ -3,14 +3,17 @@
 //! Every stream here takes what the specification's contract lets a guest write after `check-write`, so `write` never waits and
 //! nothing is lost. A read from a file ends at the file's end; a read from the console waits for bytes in its `blocking-` form.
 
-use super::io::{InputStream, IoError, OutputStream, Pollable};
+use super::io::{InputStream, IoError, OutputSink, OutputStream, Pollable};
 use super::wait_for;
 use crate::console::OUTPUT_WRITE_BYTES;
 use crate::fs::ErrorCode;
 use crate::interface::{Context, handle, interface, item, plain, waits};
+use crate::reactor::Readiness;
 use crate::state::{Event, State};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::task::Poll;
 use wasmtime::Result;
 use wasmtime::component::{ComponentType, Lift, Lower, Resource, WasmList};
 
@@ -71,9 +74,15 @@ fn read(state: &mut State, stream: &Input, most: u64) -> Streamed<Vec<u8>> {
 }
 
 async fn blocking_read(context: &mut Context<'_>, stream: &Input, most: u64) -> Streamed<Vec<u8>> {
-    let event = input_event(context.data(), stream)?;
-    wait_for(context, event).await;
-    read(context.data_mut(), stream, most)
+    loop {
+        let event = input_event(context.data(), stream)?;
+        wait_for(context, event).await;
+        match read(context.data_mut(), stream, most)? {
+            // It only looked as if something had come.
+            Ok(bytes) if bytes.is_empty() && most > 0 => {}
+            answer => return Ok(answer),
+        }
+    }
 }
 
 fn input_event(state: &State, stream: &Input) -> Result<Event> {
@@ -170,23 +179,59 @@ async fn blocking_write(context: &mut Context<'_>, stream: &Output, contents: &W
     blocking_flush(context, stream).await
 }
 
-/// Takes all of a guest's list. The console is handed the guest's own memory; files get a copy, since the store holds both.
+/// Takes all of a guest's list. The console and what is behind other interfaces are handed the guest's own memory; they are out of the
+/// store meanwhile, which holds both. Files get a copy.
 fn write_list(context: &mut Context<'_>, stream: &Output, contents: &WasmList<u8>) -> Streamed<()> {
-    let to = match context.data().table.get(stream)? {
-        OutputStream::Console(to) => Some(*to),
-        OutputStream::File { .. } | OutputStream::Sink(_) => None,
+    let result = match context.data_mut().table.get_mut(stream)? {
+        OutputStream::File { .. } => {
+            let bytes = contents.as_le_slice(&*context).to_vec();
+            return write(context.data_mut(), stream, &bytes);
+        }
+        OutputStream::Console(to) => {
+            let to = *to;
+            let console = context.data().ports.console.clone();
+            let mut buffers = core::mem::take(&mut context.data_mut().console);
+            let result = buffers.write(&*console, to, contents.as_le_slice(&*context));
+            context.data_mut().console = buffers;
+            result.map_err(IoError::Console)
+        }
+        OutputStream::Sink(sink) => {
+            let mut sink = core::mem::replace(sink, Box::new(Away));
+            let result = sink.write(contents.as_le_slice(&*context));
+            *context.data_mut().table.get_mut(stream)? = OutputStream::Sink(sink);
+            result
+        }
     };
-    let Some(to) = to else {
-        let bytes = contents.as_le_slice(&*context).to_vec();
-        return write(context.data_mut(), stream, &bytes);
-    };
-    let console = context.data().ports.console.clone();
-    let mut buffers = core::mem::take(&mut context.data_mut().console);
-    let result = buffers.write(&*console, to, contents.as_le_slice(&*context));
-    context.data_mut().console = buffers;
     match result {
         Ok(()) => Ok(Ok(())),
-        Err(error) => failed(context.data_mut(), IoError::Console(error)),
+        Err(error) => failed(context.data_mut(), error),
+    }
+}
+
+/// Stands in the table for a sink that is being written to.
+struct Away;
+
+impl OutputSink for Away {
+    fn room(&mut self) -> Result<Option<usize>, IoError> {
+        Ok(None)
+    }
+
+    fn write(&mut self, _bytes: &[u8]) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    fn readiness(&self) -> Arc<dyn Readiness> {
+        Arc::new(Away)
+    }
+}
+
+impl Readiness for Away {
+    fn poll_ready(&self, _context: &mut core::task::Context<'_>) -> Poll<()> {
+        Poll::Ready(())
     }
 }
 

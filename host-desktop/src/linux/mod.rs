@@ -3,6 +3,7 @@
 mod directory;
 pub mod session;
 
+use crate::network::Linux;
 use crate::ports::Process;
 use mwasm_host_core::run::App;
 use mwasm_host_core::{State, engine, fs::Dir, registry};
@@ -27,6 +28,9 @@ pub struct HostDir {
 pub fn run(component: &[u8], plan: &Plan<'static>, dirs: &[HostDir]) -> Result<Outcome> {
     let mut ports = Process::ports();
     Process::open_entropy(&mut ports);
+    if !plan.policy.is_empty() {
+        Linux::open(&mut ports, plan).map_err(Error::msg)?;
+    }
     run_on(ports, component, plan, dirs)
 }
 
@@ -49,7 +53,7 @@ pub fn run_on(ports: Ports, component: &[u8], plan: &Plan<'static>, dirs: &[Host
         state.mounts.clone_from(&mounts);
         state
     };
-    Ok(mwasm_host_core::run(&app, &new_state))
+    Ok(registry::start(plan.entry)(&app, &new_state))
 }
 
 /// The engine of `mwasm run`: the settings of an image, but with what a person needs to find a fault.

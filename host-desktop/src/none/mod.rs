@@ -5,16 +5,25 @@ mod memory;
 pub(crate) mod start;
 mod traps;
 
+use crate::network::Linux;
 use crate::ports::Process;
 use core::fmt::Write;
 use mwasm_plan::Plan;
 use mwasm_ports::{Outcome, Ports, Power};
 
-/// Opens the one port that not every app needs; named in the image's table.
+// Openers of ports that not every app needs. An image's table names those that it does; the linker drops the others.
+
+/// Opens the kernel's source of randomness.
 #[unsafe(no_mangle)]
 pub fn mwasm_port_entropy(ports: &mut Ports, _plan: &Plan<'static>) -> Result<(), &'static str> {
     Process::open_entropy(ports);
     Ok(())
+}
+
+/// Opens the kernel's sockets.
+#[unsafe(no_mangle)]
+pub fn mwasm_port_network(ports: &mut Ports, plan: &Plan<'static>) -> Result<(), &'static str> {
+    Linux::open(ports, plan)
 }
 
 /// Standard error, for the last words of a host that cannot go on.

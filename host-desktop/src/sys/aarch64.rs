@@ -3,7 +3,12 @@
 use core::arch::asm;
 
 pub mod number {
+    pub const EPOLL_CREATE1: usize = 20;
+    pub const EPOLL_CTL: usize = 21;
+    pub const EPOLL_PWAIT: usize = 22;
     pub const IOCTL: usize = 29;
+    pub const OPENAT: usize = 56;
+    pub const CLOSE: usize = 57;
     pub const READ: usize = 63;
     pub const WRITE: usize = 64;
     pub const PPOLL: usize = 73;
@@ -13,10 +18,22 @@ pub mod number {
     pub const SIGALTSTACK: usize = 132;
     #[cfg(target_os = "none")]
     pub const RT_SIGACTION: usize = 134;
+    pub const SOCKET: usize = 198;
+    pub const BIND: usize = 200;
+    pub const LISTEN: usize = 201;
+    pub const CONNECT: usize = 203;
+    pub const GETSOCKNAME: usize = 204;
+    pub const SENDTO: usize = 206;
+    pub const RECVFROM: usize = 207;
+    pub const SETSOCKOPT: usize = 208;
+    pub const GETSOCKOPT: usize = 209;
+    pub const SHUTDOWN: usize = 210;
     pub const MUNMAP: usize = 215;
     pub const MMAP: usize = 222;
     pub const MPROTECT: usize = 226;
+    pub const ACCEPT4: usize = 242;
     pub const GETRANDOM: usize = 278;
+    pub const EPOLL_PWAIT2: usize = 441;
 }
 
 /// # Safety

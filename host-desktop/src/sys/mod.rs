@@ -1,28 +1,29 @@
 //! Linux system calls, each with the types of its manual page (section 2), an error as its positive `errno`.
 //!
-//! The numbers and the calling sequence differ by architecture and live in a module each; everything else is the same.
+//! The numbers and the calling sequence differ by architecture and live in a module each; everything else is the same. Calls of sockets
+//! are in [`socket`](self::socket), those of `epoll(7)` in [`epoll`](self::epoll), those of files and devices in [`file`](self::file).
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 mod arch;
 
+mod address;
+mod epoll;
+mod errno;
+mod file;
+mod socket;
+
+pub use address::RawAddress;
 pub use arch::SignalFrame;
 #[cfg(target_os = "none")]
 pub use arch::{SIGNAL_FLAGS, signal_restorer};
+pub use epoll::*;
+pub use errno::*;
+pub use file::*;
+pub use socket::*;
 
 use arch::{number, syscall6};
 use core::mem::MaybeUninit;
-
-/// An error number of Linux, such as 32 for `EPIPE`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(pub i32);
-
-/// `EINTR`: a signal came first.
-pub const EINTR: Errno = Errno(4);
-/// `EAGAIN`: nothing there now.
-pub const EAGAIN: Errno = Errno(11);
-/// `EPIPE`: nobody reads any more.
-pub const EPIPE: Errno = Errno(32);
 
 /// The largest error number that the kernel returns.
 const MAX_ERRNO: isize = 4095;

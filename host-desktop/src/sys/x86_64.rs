@@ -5,18 +5,35 @@ use core::arch::asm;
 pub mod number {
     pub const READ: usize = 0;
     pub const WRITE: usize = 1;
+    pub const CLOSE: usize = 3;
     pub const MMAP: usize = 9;
     pub const MPROTECT: usize = 10;
     pub const MUNMAP: usize = 11;
     #[cfg(target_os = "none")]
     pub const RT_SIGACTION: usize = 13;
     pub const IOCTL: usize = 16;
+    pub const SOCKET: usize = 41;
+    pub const CONNECT: usize = 42;
+    pub const SENDTO: usize = 44;
+    pub const RECVFROM: usize = 45;
+    pub const SHUTDOWN: usize = 48;
+    pub const BIND: usize = 49;
+    pub const LISTEN: usize = 50;
+    pub const GETSOCKNAME: usize = 51;
+    pub const SETSOCKOPT: usize = 54;
+    pub const GETSOCKOPT: usize = 55;
     #[cfg(target_os = "none")]
     pub const SIGALTSTACK: usize = 131;
     pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231;
+    pub const EPOLL_CTL: usize = 233;
+    pub const OPENAT: usize = 257;
     pub const PPOLL: usize = 271;
+    pub const EPOLL_PWAIT: usize = 281;
+    pub const ACCEPT4: usize = 288;
+    pub const EPOLL_CREATE1: usize = 291;
     pub const GETRANDOM: usize = 318;
+    pub const EPOLL_PWAIT2: usize = 441;
 }
 
 /// # Safety

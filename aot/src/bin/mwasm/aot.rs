@@ -21,7 +21,11 @@ const TEXT_MODE: u32 = 0o644;
 pub fn main(arguments: cli::Aot) -> Result<ExitCode> {
     let (target, report) = (arguments.target, arguments.report);
     let arch = arch(target, arguments.arch)?;
-    let (app, layer) = inputs(arguments.app, arguments.manifest, target)?;
+    let Inputs { app, layer, .. } = inputs(arguments.app, arguments.manifest, target)?;
+    if arguments.grants.net.is_some() && target != Target::Desktop {
+        let message = format!("--net has no effect on an image for {target}: it has the machine's network card");
+        return Err(Problem::usage(message).help("give --net to mwasm run").into());
+    }
     let out = arguments.output.unwrap_or_else(|| default_output(&app, target));
     let mut flags = arguments.grants.into_flags();
     flags.args = arguments.args;
@@ -45,17 +49,28 @@ pub fn main(arguments: cli::Aot) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a build starts from.
+pub struct Inputs {
+    /// The app's file.
+    pub app: PathBuf,
+    /// The manifest's part for the target.
+    pub layer: Layer,
+    /// Whether there is a manifest.
+    pub has_manifest: bool,
+}
+
 /// The app and the manifest's part for the target, from what the command line names.
-pub fn inputs(app: Option<PathBuf>, manifest: Option<PathBuf>, target: Target) -> Result<(PathBuf, Layer)> {
-    let layer = match cli::manifest_file(manifest, app.as_ref()) {
-        Some(file) => Manifest::read(&file)?.layer(target),
+pub fn inputs(app: Option<PathBuf>, manifest: Option<PathBuf>, target: Target) -> Result<Inputs> {
+    let manifest = cli::manifest_file(manifest, app.as_ref());
+    let layer = match &manifest {
+        Some(file) => Manifest::read(file)?.layer(target),
         None => Layer::default(),
     };
     let app = app.or_else(|| layer.component.clone()).ok_or_else(|| {
         Problem::usage("no app: wanted the file of a WebAssembly component")
             .help("name it, or a manifest that does ([app] component = \"app.wasm\") with -m")
     })?;
-    Ok((app, layer))
+    Ok(Inputs { app, layer, has_manifest: manifest.is_some() })
 }
 
 /// The architecture to build for.

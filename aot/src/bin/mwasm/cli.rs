@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use mwasm_aot::configure::Flags;
 use mwasm_aot::manifest::{self, values};
 use mwasm_aot::target::{Arch, Target};
+use mwasm_plan::net::Listen;
 use std::path::PathBuf;
 
 /// One program, every scale: WebAssembly apps as desktop programs, Xen virtual machines and bare-metal ARM images.
@@ -68,8 +69,8 @@ pub struct Run {
     #[arg(long, value_parser = targets())]
     pub target: Option<Target>,
     /// Reach a port of the app at a port of this machine; also lets the app listen on it
-    #[arg(short, long = "publish", value_name = "HOST:GUEST", value_parser = publish)]
-    pub publish: Vec<(u16, u16)>,
+    #[arg(short, long = "publish", value_name = "[udp:]HOST:GUEST", value_parser = publish)]
+    pub publish: Vec<Listen>,
     /// What the app may do, and is given
     #[command(flatten)]
     pub grants: Grants,
@@ -92,9 +93,12 @@ pub struct Run {
 
 impl Run {
     /// A flag that was given and that an image cannot heed.
-    pub fn set_at_build_time(&self) -> Option<&'static str> {
+    pub fn set_at_build_time(&self, target: Target) -> Option<&'static str> {
+        // Ports and network cards of a machine are the machine's, not the image's.
+        let is_program = target == Target::Desktop;
         let given = [
-            ("--publish", !self.publish.is_empty()),
+            ("--publish", is_program && !self.publish.is_empty()),
+            ("--net", is_program && self.grants.net.is_some()),
             ("--listen", !self.grants.listen.is_empty()),
             ("--connect", !self.grants.connect.is_empty()),
             ("--env", !self.grants.env.is_empty()),
@@ -108,7 +112,7 @@ impl Run {
     /// As flags of a build; directories are left to the caller.
     pub fn into_flags(self) -> Flags {
         let mut flags = self.grants.into_flags();
-        flags.listen.extend(self.publish.iter().map(|(_, guest)| format!("tcp:{guest}")));
+        flags.publish = self.publish;
         flags.args = self.args;
         flags.invoke = self.invoke;
         flags
@@ -193,16 +197,19 @@ pub struct Grants {
     pub env: Vec<(String, String)>,
     /// Let the app listen on a port
     #[arg(long, value_name = "tcp:PORT", value_parser = listen)]
-    pub listen: Vec<String>,
+    pub listen: Vec<Listen>,
     /// Let the app connect to a peer
     #[arg(long, value_name = "tcp:HOST:PORT", value_parser = connect)]
     pub connect: Vec<String>,
+    /// Use mwasm's own network stack on a TAP device of this machine, instead of its sockets
+    #[arg(long, value_name = "tap=NAME", value_parser = tap)]
+    pub net: Option<String>,
 }
 
 impl Grants {
     /// As flags of a build.
     pub fn into_flags(self) -> Flags {
-        Flags { env: self.env, listen: self.listen, connect: self.connect, ..Flags::default() }
+        Flags { env: self.env, listen: self.listen, connect: self.connect, tap: self.net, ..Flags::default() }
     }
 }
 
@@ -248,15 +255,26 @@ fn mapping(text: &str) -> Result<(String, PathBuf), String> {
     Ok((guest.to_owned(), PathBuf::from(host)))
 }
 
-/// A port of this machine and one of the app.
-fn publish(text: &str) -> Result<(u16, u16), String> {
-    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
-    let ports = text.split_once(':').and_then(|(host, guest)| Some((port(host)?, port(guest)?)));
-    ports.ok_or_else(|| "wanted HOST:GUEST, two ports from 1 to 65535, such as 8080:80".to_owned())
+/// A port of this machine and one of the app, with their protocol.
+fn publish(text: &str) -> Result<Listen, String> {
+    let wanted = || "wanted HOST:GUEST, two ports from 1 to 65535, such as 8080:80, or udp:HOST:GUEST".to_owned();
+    let (protocol, ports) = match text.split_once(':') {
+        Some((protocol @ ("tcp" | "udp"), ports)) => (protocol, ports),
+        _ => ("tcp", text),
+    };
+    let port = |text: &str| Listen::parse(&format!("{protocol}:{text}"));
+    let ports = ports.split_once(':').and_then(|(host, guest)| Some((port(host)?, port(guest)?)));
+    ports.map(|(host, guest)| Listen { host_port: host.port, ..guest }).ok_or_else(wanted)
 }
 
-fn listen(text: &str) -> Result<String, String> {
-    values::listen(text).map(|()| text.to_owned()).map_err(|wanted| format!("wanted {wanted}"))
+/// `tap=NAME`.
+fn tap(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("tap=").filter(|name| values::is_device_name(name));
+    name.map(str::to_owned).ok_or_else(|| format!("wanted tap=NAME, with {}", values::DEVICE))
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    values::listen(text).map_err(|wanted| format!("wanted {wanted}"))
 }
 
 fn connect(text: &str) -> Result<String, String> {
@@ -286,7 +304,14 @@ mod tests {
         assert_eq!(pair("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
         assert!(pair("=b").is_err() && pair("a").is_err());
         assert!(variable("A=\0").is_err());
-        assert_eq!(publish("8080:80").unwrap(), (8080, 80));
-        assert!(publish("80").is_err() && publish("0:80").is_err() && publish("a:b").is_err());
+        let published = |text| publish(text).map(|listen| (listen.to_string(), listen.host_port)).ok();
+        assert_eq!(published("8080:80"), Some(("tcp:80".to_owned(), 8080)));
+        assert_eq!(published("tcp:8080:80"), published("8080:80"));
+        assert_eq!(published("udp:5353:53"), Some(("udp:53".to_owned(), 5353)));
+        for wrong in ["80", "0:80", "a:b", "udp:53", "sctp:1:2", "1:2:3", "tcp:", ":"] {
+            assert_eq!(published(wrong), None, "{wrong}");
+        }
+        assert_eq!(tap("tap=tap0").unwrap(), "tap0");
+        assert!(tap("tap0").is_err() && tap("tap=").is_err() && tap("tap=a/b").is_err());
     }
 }

@@ -1,7 +1,11 @@
 //! The configuration with which `xl`, Xen's command line, starts an image.
 
+use crate::network::Network;
 use mwasm_plan::Plan;
 use std::path::Path;
+
+/// A network card on the bridge that is usual on the machine.
+const VIF: &str = "vif = [ \"\" ]\n";
 
 /// The text of the configuration for the image at `image`, which takes `image_bytes` of memory when it is loaded.
 pub fn configuration(plan: &Plan<'_>, image: &Path, image_bytes: u64) -> String {
@@ -14,11 +18,13 @@ pub fn configuration(plan: &Plan<'_>, image: &Path, image_bytes: u64) -> String 
          kernel = \"{kernel}\"\n\
          memory = {memory}\n\
          vcpus = 1\n\
+         {vif}\
          on_poweroff = \"destroy\"\n\
          on_reboot = \"destroy\"\n\
          on_crash = \"destroy\"\n",
         name = domain_name(plan.name),
         kernel = escape(&file),
+        vif = if Network::is_given(plan) { VIF } else { "" },
     )
 }
 
@@ -36,7 +42,15 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mwasm_plan::Memory;
+    use mwasm_plan::{Entry, Memory};
+
+    #[test]
+    fn a_network_card_is_there_for_who_uses_it() {
+        let text = |plan: &Plan<'_>| configuration(plan, Path::new("web"), 0);
+        assert!(!text(&Plan::default()).contains("vif"));
+        let plan = Plan { entry: Entry::Serve02("wasi:http/incoming-handler@0.2.3"), ..Plan::default() };
+        assert!(text(&plan).contains("vcpus = 1\nvif = [ \"\" ]\non_poweroff"), "{}", text(&plan));
+    }
 
     #[test]
     fn memory_follows_the_plan() {

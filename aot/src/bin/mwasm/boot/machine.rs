@@ -3,8 +3,11 @@
 use anyhow::{Context, Result, bail};
 use mwasm_aot::fuse::pack;
 use mwasm_aot::image::recognise;
+use mwasm_aot::network::Network;
 use mwasm_aot::problem::Problem;
 use mwasm_aot::target::Target;
+use mwasm_plan::Plan;
+use mwasm_plan::net::Listen;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::fs::File;
@@ -26,6 +29,17 @@ pub struct Guest<'a> {
     target: Target,
     image: &'a [u8],
     memory_mib: u64,
+    /// The network card's other side, for an image that has the network.
+    card: Option<String>,
+}
+
+/// What the network card of a machine is connected to.
+#[derive(Debug, Default)]
+pub struct Link {
+    /// Ports of this machine that lead to ports of the app.
+    pub publish: Vec<Listen>,
+    /// A TAP device of this machine, instead of QEMU's own network.
+    pub tap: Option<String>,
 }
 
 /// Our ends of the connections.
@@ -40,9 +54,11 @@ pub struct Wires {
 
 impl<'a> Guest<'a> {
     /// The machine for an image of a target that is no desktop.
-    pub fn new(target: Target, image: &'a [u8]) -> Result<Self> {
-        let found = recognise("the image", image)?.context("an image without a plan")?;
-        Ok(Self { target, image, memory_mib: pack::memory_mib(&found.plan, image.len() as u64) })
+    pub fn new(target: Target, image: &'a [u8], link: &Link) -> Result<Self> {
+        let plan = recognise("the image", image)?.context("an image without a plan")?.plan;
+        check(&plan, &link.publish)?;
+        let card = Network::is_given(&plan).then(|| backend(link));
+        Ok(Self { target, image, memory_mib: pack::memory_mib(&plan, image.len() as u64), card })
     }
 
     /// Starts QEMU. It dies with the calling thread.
@@ -98,6 +114,11 @@ impl<'a> Guest<'a> {
         // Where an accelerator does not work after all, the next one is tried.
         qemu.args(["-accel", "tcg", "-cpu", "max", "-m"]).arg(format!("{}M", self.memory_mib));
         qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
+        if let Some(backend) = &self.card {
+            // Both machines have virtio on a bus of their own, and no PCI: by version 1 of its specification, not the drafts before it.
+            qemu.args(["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-net-device,netdev=net"]);
+            qemu.arg("-netdev").arg(backend);
+        }
         Ok(qemu)
     }
 
@@ -113,6 +134,30 @@ impl<'a> Guest<'a> {
             }
         }
     }
+}
+
+/// Fails on a port that the image may not listen on.
+fn check(plan: &Plan<'_>, publish: &[Listen]) -> Result<()> {
+    let is_granted = |port: &&Listen| {
+        plan.policy.listen.iter().any(|grant| (grant.protocol, grant.port) == (port.protocol, port.port))
+    };
+    let Some(port) = publish.iter().find(|port| !is_granted(port)) else { return Ok(()) };
+    let granted: Vec<String> = plan.policy.listen.iter().map(ToString::to_string).collect();
+    let granted = if granted.is_empty() { "nothing".to_owned() } else { granted.join(", ") };
+    let message = format!("nothing can answer at {port}: the image may listen on {granted}");
+    Err(Problem::usage(message).help(format!("build it with --listen {port}")).into())
+}
+
+/// The network card's other side, as QEMU's `-netdev` wants it.
+fn backend(link: &Link) -> String {
+    use std::fmt::Write;
+    if let Some(name) = &link.tap {
+        return format!("tap,id=net,ifname={name},script=no,downscript=no");
+    }
+    link.publish.iter().fold("user,id=net".to_owned(), |mut text, Listen { protocol, port, host_port }| {
+        let _ = write!(text, ",hostfwd={protocol}:127.0.0.1:{host_port}-:{port}");
+        text
+    })
 }
 
 /// Whether the hardware's virtualisation can be used; if not, why.
@@ -138,4 +183,32 @@ fn in_memory(bytes: &[u8]) -> Result<OwnedFd> {
     let mut file = File::from(memfd_create("mwasm-image", MemfdFlags::CLOEXEC)?);
     file.write_all(bytes)?;
     Ok(file.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mwasm_plan::net::Policy;
+
+    fn port(grant: &str, host_port: u16) -> Listen {
+        Listen { host_port, ..Listen::parse(grant).unwrap() }
+    }
+
+    #[test]
+    fn ports_of_this_machine_lead_to_the_app() {
+        let publish = vec![port("tcp:80", 8080), port("udp:53", 5353)];
+        let text = backend(&Link { publish, tap: None });
+        assert_eq!(text, "user,id=net,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:127.0.0.1:5353-:53");
+        let text = backend(&Link { publish: vec![], tap: Some("tap0".into()) });
+        assert_eq!(text, "tap,id=net,ifname=tap0,script=no,downscript=no");
+    }
+
+    #[test]
+    fn a_port_that_was_not_granted_leads_nowhere() {
+        let policy = Policy { listen: vec![port("tcp:80", 80)], ..Policy::default() };
+        let plan = Plan { policy, ..Plan::default() };
+        assert!(check(&plan, &[port("tcp:80", 8080)]).is_ok());
+        let error = check(&plan, &[port("udp:80", 80)]).unwrap_err().to_string();
+        assert!(error.contains("udp:80") && error.contains("may listen on tcp:80"), "{error}");
+    }
 }

@@ -4,6 +4,7 @@
 //!   standard input  --+                        +-- serial port --> app
 //!   standard output <-+-- a pair of sockets ---+
 //!   SIGINT, SIGTERM ----- QMP: power button ----> the host tells the app to end
+//!   ports of -p <-------- QEMU's own network, or a TAP device ---> network card, for an image that has the network
 //!   exit code       <---- one byte from a debug port (x86), QEMU's own exit code (ARM, semihosting)
 //! ```
 //!
@@ -13,7 +14,7 @@
 mod machine;
 mod qmp;
 
-pub use machine::{Guest, KVM, kvm};
+pub use machine::{Guest, KVM, Link, kvm};
 
 use anyhow::{Context, Result};
 use machine::Wires;

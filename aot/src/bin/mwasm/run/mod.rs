@@ -6,7 +6,8 @@
 //!   image  for this machine--> exec; for another one -> boot
 //! ```
 
-use crate::boot::{self, Guest};
+use crate::aot::{Inputs, inputs};
+use crate::boot::{self, Guest, Link};
 use crate::cli::Run;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
@@ -43,18 +44,34 @@ pub fn main(arguments: Run) -> Result<ExitCode> {
 
 fn run_app(mut arguments: Run) -> Result<ExitCode> {
     let target = arguments.target.unwrap_or(Target::Desktop);
-    let (app, layer) = crate::aot::inputs(arguments.file.take(), arguments.manifest.take(), target)?;
+    let Inputs { app, layer, has_manifest } = inputs(arguments.file.take(), arguments.manifest.take(), target)?;
     let dirs = std::mem::take(&mut arguments.dirs);
-    let flags = arguments.into_flags();
+    let link = link(&arguments);
+    let mut flags = arguments.into_flags();
     match target {
-        Target::Desktop => run_here(prepared(&app, layer, flags)?, dirs),
+        Target::Desktop => {
+            // Who says nothing about the network is trusted with this machine alone.
+            let grants_nothing = flags.listen.is_empty() && flags.publish.is_empty() && flags.connect.is_empty();
+            flags.loopback = grants_nothing && !has_manifest;
+            run_here(prepared(&app, layer, flags)?, dirs)
+        }
         Target::Xen | Target::Arm => {
             let flags = Flags { embed: dirs, ..flags };
             let request = Request { app: &app, target, arch: target.default_arch(), layer, flags };
             let built = build(request, Path::new("image"), &mut Progress::default())?;
-            boot::boot(&Guest::new(target, &built.image.bytes)?)
+            boot(target, &built.image.bytes, &link)
         }
     }
+}
+
+/// What the network card of a machine is connected to.
+fn link(arguments: &Run) -> Link {
+    Link { publish: arguments.publish.clone(), tap: arguments.grants.net.clone() }
+}
+
+/// Boots an image.
+fn boot(target: Target, image: &[u8], link: &Link) -> Result<ExitCode> {
+    boot::boot(&Guest::new(target, image, link)?)
 }
 
 /// The app with its settings. What nothing can call is only dropped if it is in the way: the whole app knows more of its source.
@@ -83,7 +100,7 @@ fn run_image(arguments: &Run, file: &Path, bytes: &[u8], found: &Found<'_>) -> R
             format!("'{}' is an image for {}, and cannot be run for another target", file.display(), found.target);
         return Err(Problem::usage(message).help("leave out --target, or build another image").into());
     }
-    if let Some(flag) = arguments.set_at_build_time() {
+    if let Some(flag) = arguments.set_at_build_time(found.target) {
         let message = format!(
             "{flag} has no effect on '{}': it is an image, and that was decided when it was built",
             file.display()
@@ -95,7 +112,7 @@ fn run_image(arguments: &Run, file: &Path, bytes: &[u8], found: &Found<'_>) -> R
             let message = format!("'{}' takes no arguments: they were compiled in", file.display());
             return Err(Problem::usage(message).help("give the arguments to mwasm aot").into());
         }
-        return boot::boot(&Guest::new(found.target, bytes)?);
+        return boot(found.target, bytes, &link(arguments));
     }
     let mut command = match Arch::of_this_machine() == Some(found.arch) {
         true => Command::new(file.canonicalize()?),
