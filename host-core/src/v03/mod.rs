@@ -7,8 +7,8 @@
 mod cli;
 mod clocks;
 mod filesystem;
-mod network;
 mod random;
+mod sockets;
 mod stdio;
 mod streams;
 
@@ -35,11 +35,11 @@ pub const INTERFACES: &[Interface] = &[
     clocks::TYPES,
     filesystem::PREOPENS,
     filesystem::TYPES,
-    network::IP_NAME_LOOKUP,
-    network::TYPES,
     random::INSECURE,
     random::INSECURE_SEED,
     random::RANDOM,
+    sockets::IP_NAME_LOOKUP,
+    sockets::TYPES,
     stdio::STDERR,
     stdio::STDIN,
     stdio::STDOUT,
