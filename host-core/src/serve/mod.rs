@@ -99,7 +99,9 @@ pub fn serve_02(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
 
 fn cannot_listen(port: u16, error: NetError) -> String {
     let hint = match error {
-        NetError::AccessDenied => "; ports below 1024 are the administrator's on most systems: choose another one ([http] port, or -p)",
+        NetError::AccessDenied => {
+            "; ports below 1024 are the administrator's on most systems: choose another one ([http] port, or -p)"
+        }
         NetError::AddressInUse => "; another program has it, or choose another one ([http] port, or -p)",
         _ => "",
     };
@@ -206,7 +208,8 @@ impl<H: Handler> Server<H> {
     }
 
     fn connection(&self, stream: Box<dyn TcpStream>) -> Arc<Connection> {
-        let limits = Limits { max_head_bytes: self.http.max_head_bytes as usize, max_body_bytes: self.http.max_body_bytes };
+        let limits =
+            Limits { max_head_bytes: self.http.max_head_bytes as usize, max_body_bytes: self.http.max_body_bytes };
         Connection::new(stream, self.clock.clone(), self.timeouts, limits)
     }
 
