@@ -84,6 +84,15 @@ impl Fields {
         &self.headers
     }
 
+    /// What is in them, for another message: without the fields that concern the connection they came on.
+    pub fn sendable(&self) -> Arc<Headers> {
+        let mut headers = self.headers.clone();
+        if headers.iter().any(|(name, _)| is_forbidden(name)) {
+            Arc::make_mut(&mut headers).retain(|name| !is_forbidden(name));
+        }
+        headers
+    }
+
     /// All fields that an app may see: of what came, those of the connection are left out.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.headers.iter().filter(|(name, _)| !is_forbidden(name))
@@ -151,7 +160,7 @@ type Handle = Resource<Fields>;
 /// What a function that can fail returns.
 type Answer<T> = Result<(core::result::Result<T, HeaderError>,)>;
 
-pub(super) fn new(mut context: Context<'_>, (): ()) -> Result<(Handle,)> {
+pub(crate) fn new(mut context: Context<'_>, (): ()) -> Result<(Handle,)> {
     Ok((context.data_mut().table.push(Fields::default())?,))
 }
 
@@ -162,12 +171,12 @@ pub(super) fn from_list(mut context: Context<'_>, (list,): (Vec<(String, Vec<u8>
     },))
 }
 
-pub(super) fn get(context: Context<'_>, (fields, name): (Handle, WasmStr)) -> Result<(Vec<Vec<u8>>,)> {
+pub(crate) fn get(context: Context<'_>, (fields, name): (Handle, WasmStr)) -> Result<(Vec<Vec<u8>>,)> {
     let name = name.to_str(&context)?;
     Ok((context.data().table.get(&fields)?.values(&name).map(Vec::from).collect(),))
 }
 
-pub(super) fn has(context: Context<'_>, (fields, name): (Handle, WasmStr)) -> Result<(bool,)> {
+pub(crate) fn has(context: Context<'_>, (fields, name): (Handle, WasmStr)) -> Result<(bool,)> {
     let name = name.to_str(&context)?;
     Ok((context.data().table.get(&fields)?.values(&name).next().is_some(),))
 }
