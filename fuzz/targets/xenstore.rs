@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mwasm_host_xen::ring::Ring;
-use mwasm_host_xen::xenstore::Conversation;
+use mwasm_xen::ring::Ring;
+use mwasm_xen::xenstore::Conversation;
 use std::sync::atomic::{AtomicU8, AtomicU32};
 
 const RING_BYTES: usize = 1024;

@@ -33,7 +33,7 @@ pub struct Window {
 }
 
 /// A device with one interrupt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Device {
     /// Its registers.
     pub window: Window,
@@ -76,8 +76,8 @@ pub struct Devices {
     pub clock: Option<Window>,
     /// A PL061 whose input (its number follows) is the power button.
     pub button: Option<(Device, u32)>,
-    /// Windows of virtio-mmio.
-    pub virtio: [Window; MAX_VIRTIO],
+    /// Devices on virtio-mmio, or empty places for them.
+    pub virtio: [Device; MAX_VIRTIO],
     /// How many of them there are.
     pub virtio_count: usize,
     /// Whether [`SEMIHOSTING_WORD`] was given.
@@ -138,7 +138,7 @@ pub fn describe(tree: &Tree<'_>) -> Devices {
         psci: None,
         clock: None,
         button: None,
-        virtio: [Window::default(); MAX_VIRTIO],
+        virtio: [Device::default(); MAX_VIRTIO],
         virtio_count: 0,
         semihosting: false,
         xen: false,
@@ -305,13 +305,18 @@ impl Devices {
                 found.controller = node.phandle.zip(node.device(parents));
             }
         } else if node.is("virtio,mmio") {
-            if let (Some(window), Some(slot)) = (window(0), self.virtio.get_mut(self.virtio_count)) {
-                *slot = window;
+            if let (Some(device), Some(slot)) = (node.device(parents), self.virtio.get_mut(self.virtio_count)) {
+                *slot = device;
                 self.virtio_count += 1;
             }
         } else if node.is("xen,xen") {
             self.xen = true;
         }
+    }
+
+    /// The windows of virtio-mmio: physical address and length in bytes.
+    pub fn virtio_windows(&self) -> impl Iterator<Item = (u64, usize)> {
+        self.virtio.iter().take(self.virtio_count).map(|device| (device.window.base, device.window.bytes as usize))
     }
 
     /// Checks that nothing is missing that this host cannot do without; gives the serial port, the controller and the
@@ -374,7 +379,8 @@ mod tests {
             });
             for i in 0..40 {
                 root.node("virtio_mmio", |node| {
-                    node.text("compatible", "virtio,mmio").cells("reg", &[0, 0xa00_0000 + i * 0x200, 0, 0x200]);
+                    node.text("compatible", "virtio,mmio").cells("interrupts", &[0, 16 + i, 1]);
+                    node.cells("reg", &[0, 0xa00_0000 + i * 0x200, 0, 0x200]);
                 });
             }
             root.node("reserved-memory", |node| {
@@ -400,7 +406,8 @@ mod tests {
         assert_eq!(devices.psci, Some(Conduit::Hypervisor));
         let button = Device { window: Window { base: 0x903_0000, bytes: 0x1000 }, interrupt: 39 };
         assert_eq!(devices.button, Some((button, 3)));
-        assert_eq!((devices.virtio_count, devices.virtio[31].base), (32, 0xa00_3e00));
+        assert_eq!((devices.virtio_count, devices.virtio_windows().last()), (32, Some((0xa00_3e00, 0x200))));
+        assert_eq!(devices.virtio[31].interrupt, 32 + 16 + 31);
         assert!(devices.semihosting && !devices.xen && devices.clock.is_none());
         let regions =
             [Region { start: 0x4000_0000, end: 0x4010_0000 }, Region { start: 0x4010_1000, end: 0x4070_0000 }];

@@ -1,11 +1,14 @@
-//! Interfaces that this host does not serve but that apps import all the same.
+//! Interfaces that this image does not serve but that its app imports all the same.
 //!
 //! Python and StarlingMonkey import the whole of `wasi:sockets` (and some `wasi:http`) whether they use it or not. Such an app must
-//! start, and must learn from the interface's own error that there is no network when it tries. So each function is answered by
-//! one that looks at the type of its result and returns the error case that says "not supported". No socket can ever be made;
-//! a function that could only be called on one, or that has no way to say no, ends the app with a message.
+//! start, and if it is granted nothing its image has no network. It must learn that from the interface's own error when it tries. So each
+//! function is answered by one that looks at the type of its result and returns the error case that says "denied", or what comes nearest.
+//! No socket can ever be made; a function that could only be called on one, or that has no way to say no, ends the app with a message.
+//!
+//! The fuse stage registers the items of such interfaces with the symbols `mwasm:refused#...`, one for each kind of item.
 
 use crate::State;
+use crate::interface::handle;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -17,10 +20,25 @@ use wasmtime::{Error, Result};
 pub(crate) struct Refused;
 
 /// Error cases that say no, best first.
-const CASES: &[&str] =
-    &["not-supported", "unsupported", "internal-error", "name-unresolvable", "access-denied", "other"];
+const CASES: &[&str] = &[
+    "access-denied",
+    "HTTP-request-denied",
+    "denied",
+    "not-supported",
+    "unsupported",
+    "internal-error",
+    "name-unresolvable",
+    "other",
+];
+
+/// Defines a resource of which there is never one.
+#[unsafe(export_name = "mwasm:refused#resource")]
+pub(crate) fn refuse_resource(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<()> {
+    handle::<Refused>(instance, name)
+}
 
 /// Defines a function, refused.
+#[unsafe(export_name = "mwasm:refused#function")]
 pub(crate) fn refuse(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<()> {
     let owned = String::from(name);
     instance.func_new(name, move |_, ty, _, results| answer(&owned, &ty, results))
@@ -28,6 +46,7 @@ pub(crate) fn refuse(instance: &mut LinkerInstance<'_, State>, name: &str) -> Re
 
 /// Defines an async function, refused.
 #[cfg(feature = "component-model-async")]
+#[unsafe(export_name = "mwasm:refused#async-function")]
 pub(crate) fn refuse_async(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<()> {
     let owned = String::from(name);
     instance.func_new_concurrent(name, move |_, ty, _, results| {
@@ -68,6 +87,7 @@ fn error_case(error: &Type) -> Option<Val> {
             let payload = match found.ty {
                 None => None,
                 Some(Type::Option(_)) => Some(Box::new(Val::Option(None))),
+                Some(Type::String) => Some(Box::new(Val::String("this image has no network".into()))),
                 Some(_) => return None,
             };
             Some(Val::Variant(String::from(found.name), payload))

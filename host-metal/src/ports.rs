@@ -2,6 +2,7 @@
 
 use crate::board::Board;
 use crate::cpu::without_interrupts;
+use crate::doorbell::Doorbell;
 use crate::stop::Stop;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use mwasm_ports::{Clock, Console, ConsoleError, Idle, Input, Output, Ready, WallTime};
@@ -13,14 +14,15 @@ pub const NO_ENTROPY: &str = "the app asks for secure randomness and this machin
 pub struct Machine<'a> {
     board: &'a dyn Board,
     stop: &'a Stop,
+    network: &'a Doorbell,
     /// Result of [`Board::epoch_offset_ns`]; 0 until it was asked.
     epoch_offset_ns: AtomicU64,
 }
 
 impl<'a> Machine<'a> {
-    /// The machine around `board`, which `stop` tells when to end.
-    pub fn new(board: &'a dyn Board, stop: &'a Stop) -> Self {
-        Self { board, stop, epoch_offset_ns: AtomicU64::new(0) }
+    /// The machine around `board`, which `stop` tells when to end, and `network` that its network device has something.
+    pub fn new(board: &'a dyn Board, stop: &'a Stop, network: &'a Doorbell) -> Self {
+        Self { board, stop, network, epoch_offset_ns: AtomicU64::new(0) }
     }
 }
 
@@ -82,6 +84,9 @@ impl Idle for Machine<'_> {
                 if self.stop.deadline_ns().is_some() {
                     ready = ready.with(Ready::STOP);
                 }
+                if interest.contains(Ready::NETWORK) && self.network.take() {
+                    ready = ready.with(Ready::NETWORK);
+                }
                 let late = deadline_ns.is_some_and(|deadline| deadline == 0 || self.board.now_ns() >= deadline);
                 if !ready.is_empty() || late {
                     return ready;
@@ -106,6 +111,7 @@ mod tests {
     struct Fake {
         state: Mutex<State>,
         stop: Stop,
+        network: Doorbell,
     }
 
     #[derive(Default)]
@@ -115,6 +121,7 @@ mod tests {
         /// When a byte arrives, and which.
         input: Option<(u64, u8)>,
         stop_at_ns: Option<u64>,
+        frame_at_ns: Option<u64>,
         halts: u32,
         epoch_asked: u32,
     }
@@ -138,13 +145,17 @@ mod tests {
             let mut state = self.state.lock().unwrap();
             state.halts += 1;
             let arrival = state.input.map(|input| input.0).filter(|at| *at > state.now_ns);
-            let events = [state.armed_ns.take(), arrival, state.stop_at_ns.take()];
+            let frame = state.frame_at_ns.filter(|at| *at > state.now_ns);
+            let events = [state.armed_ns.take(), arrival, state.stop_at_ns.take(), frame];
             state.now_ns =
                 events.into_iter().flatten().min().expect("nothing would ever wake this machine").max(state.now_ns);
             if events[2] == Some(state.now_ns) {
                 self.stop.request(state.now_ns);
             } else if events[2].is_some() {
                 state.stop_at_ns = events[2];
+            }
+            if state.frame_at_ns == Some(state.now_ns) {
+                self.network.ring();
             }
         }
         fn console_write(&self, bytes: &[u8]) -> usize {
@@ -174,7 +185,7 @@ mod tests {
     #[test]
     fn parking_ends_at_the_deadline() {
         let fake = Fake::default();
-        let machine = Machine::new(&fake, &fake.stop);
+        let machine = Machine::new(&fake, &fake.stop, &fake.network);
         assert_eq!((machine.park(Some(7), Ready::CONSOLE_IN), fake.now_ns()), (Ready::NONE, 7));
         assert_eq!(machine.park(Some(7), Ready::CONSOLE_IN), Ready::NONE, "a deadline in the past does not wait");
         assert_eq!(machine.park(Some(0), Ready::NONE), Ready::NONE);
@@ -185,7 +196,7 @@ mod tests {
     fn input_wakes_only_those_who_wait_for_it() {
         let fake = Fake::default();
         fake.state.lock().unwrap().input = Some((5, b'x'));
-        let machine = Machine::new(&fake, &fake.stop);
+        let machine = Machine::new(&fake, &fake.stop, &fake.network);
         assert_eq!(machine.park(Some(9), Ready::CONSOLE_IN), Ready::CONSOLE_IN);
         let mut byte = [0; 4];
         assert_eq!((machine.read(&mut byte), byte[0]), (Ok(Input::Bytes(1)), b'x'));
@@ -195,10 +206,22 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_wakes_only_those_who_wait_for_it_and_is_not_forgotten() {
+        let fake = Fake::default();
+        fake.state.lock().unwrap().frame_at_ns = Some(5);
+        let machine = Machine::new(&fake, &fake.stop, &fake.network);
+        assert_eq!((machine.park(Some(9), Ready::CONSOLE_IN), fake.now_ns()), (Ready::NONE, 9));
+        assert_eq!(machine.park(None, Ready::NETWORK), Ready::NETWORK, "it rang while nobody listened");
+        fake.state.lock().unwrap().frame_at_ns = Some(12);
+        assert_eq!((machine.park(Some(20), Ready::NETWORK), fake.now_ns()), (Ready::NETWORK, 12));
+        assert_eq!((machine.park(Some(20), Ready::NETWORK), fake.now_ns()), (Ready::NONE, 20));
+    }
+
+    #[test]
     fn a_stop_is_always_waited_for_and_stays() {
         let fake = Fake::default();
         fake.state.lock().unwrap().stop_at_ns = Some(3);
-        let machine = Machine::new(&fake, &fake.stop);
+        let machine = Machine::new(&fake, &fake.stop, &fake.network);
         assert_eq!((machine.park(None, Ready::NONE), fake.now_ns()), (Ready::STOP, 3));
         assert_eq!(machine.park(None, Ready::CONSOLE_IN), Ready::STOP);
     }
@@ -206,7 +229,7 @@ mod tests {
     #[test]
     fn the_time_of_day_is_asked_once() {
         let fake = Fake::default();
-        let machine = Machine::new(&fake, &fake.stop);
+        let machine = Machine::new(&fake, &fake.stop, &fake.network);
         machine.park(Some(5), Ready::NONE);
         assert_eq!((machine.wall().as_ns(), machine.wall().as_ns()), (1_000_000_005, 1_000_000_005));
         assert_eq!(fake.state.lock().unwrap().epoch_asked, 1);

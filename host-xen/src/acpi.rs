@@ -1,7 +1,7 @@
-//! The few words of ACPI that switch a machine off and tell that its power button was pressed.
+//! The few words of ACPI that switch a machine off, tell that its power button was pressed, and where its interrupts go.
 //!
-//! Root pointer -> (extended) root table -> fixed description table (FADT), all of the ACPI specification 6.4, section
-//! 5.2. No AML is run: where the FADT leaves something to AML, the two kinds of machines that QEMU emulates are known
+//! Root pointer -> (extended) root table -> fixed description table (FADT) and interrupt controllers (MADT), all of the ACPI
+//! specification 6.4, section 5.2. No AML is run: where the FADT leaves something to AML, the two kinds of machines that QEMU emulates are known
 //! (`hw/acpi`): q35 and pc have fixed registers, and sleep type 0 is off; microvm is "hardware-reduced", with a generic
 //! event device (GED).
 
@@ -17,6 +17,12 @@ pub const MAX_TABLE_BYTES: usize = 4096;
 const HARDWARE_REDUCED: u32 = 1 << 20;
 /// Where QEMU's GED has its event register, relative to its sleep register, in bytes.
 const GED_EVENTS_BEFORE_SLEEP: u64 = 0x200;
+
+/// Where the entries of the table of interrupt controllers begin, in bytes; the type of an I/O APIC, and where that entry has its
+/// first interrupt.
+const MADT_ENTRIES: usize = 44;
+const MADT_IO_APIC: u8 = 1;
+const MADT_FIRST_INTERRUPT: usize = 8;
 
 /// A pointer to the table of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +99,22 @@ pub fn parse_fixed(table: &[u8]) -> Option<Power> {
     })
 }
 
+/// Reads from the table of interrupt controllers (`APIC`) whether an I/O APIC has the interrupts from `first` on.
+pub fn has_io_apic(table: &[u8], first: u32) -> bool {
+    if !table.starts_with(b"APIC") || !sums_to_zero(table) {
+        return false;
+    }
+    let mut rest = table.get(MADT_ENTRIES..).unwrap_or_default();
+    while let [kind, length, ..] = rest {
+        if *kind == MADT_IO_APIC && u32_at(rest, MADT_FIRST_INTERRUPT) == Some(first) {
+            return true;
+        }
+        // An entry has at least these two bytes.
+        rest = rest.get(usize::from(*length).max(2)..).unwrap_or_default();
+    }
+    false
+}
+
 fn sums_to_zero(bytes: &[u8]) -> bool {
     bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) == 0
 }
@@ -158,12 +180,30 @@ mod tests {
         assert_eq!(parse_header(&table), None, "a length of 0");
     }
 
+    #[test]
+    fn the_second_io_apic_is_found() {
+        let mut table = vec![0; MADT_ENTRIES];
+        table[..4].copy_from_slice(b"APIC");
+        table.extend([0, 8, 0, 0, 1, 0, 0, 0]);
+        for (number, first) in [(0, 0), (1, 24)] {
+            table.extend([1, 12, number, 0, 0, number, 0xc0, 0xfe, first, 0, 0, 0]);
+        }
+        let table = summed(table, 9);
+        assert!(has_io_apic(&table, 0) && has_io_apic(&table, 24) && !has_io_apic(&table, 48));
+        let one = summed(table[..table.len() - 12].to_vec(), 9);
+        assert!(!has_io_apic(&one, 24));
+        let endless = summed([&one[..], &[7, 0, 7]].concat(), 9);
+        assert!(has_io_apic(&endless, 0) && !has_io_apic(&endless, 24));
+    }
+
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), pointer_bytes in 0usize..9) {
             let _ = (parse_root(&bytes), parse_header(&bytes), parse_fixed(&bytes), tables(&bytes, pointer_bytes).count());
             let mut table = summed([fixed(0)[..4].to_vec(), bytes, vec![0]].concat(), 4);
             let _ = parse_fixed(&table);
+            table[..4].copy_from_slice(b"APIC");
+            let _ = has_io_apic(&summed(table.clone(), 4), 1);
             table.truncate(60);
             let _ = parse_fixed(&table);
         }

@@ -87,7 +87,7 @@ impl Headers {
 
     /// Adds a field. White space around the value is no part of it (RFC 9110, section 5.5).
     pub fn append(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
-        let value = value.trim_ascii();
+        let value = trimmed(value);
         if !is_token(name.as_bytes()) || !is_value(value) {
             return Err(HeaderError::Syntax);
         }
@@ -105,12 +105,17 @@ impl Headers {
     /// Removes all fields of a name; whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.len();
-        let bytes = &self.bytes;
-        self.fields.retain(|field| !part(bytes, field.name, field.name_bytes).eq_ignore_ascii_case(name.as_bytes()));
+        self.retain(|found| !found.eq_ignore_ascii_case(name));
+        self.len() < before
+    }
+
+    /// Removes all fields but those whose names are to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        let name = |field: &Field| str::from_utf8(part(&self.bytes, field.name, field.name_bytes)).unwrap_or_default();
+        self.fields.retain(|field| keep(name(field)));
         if self.bytes.len() > 2 * self.live_bytes() + MAX_GARBAGE_BYTES {
             self.compact();
         }
-        self.len() < before
     }
 
     /// Takes over a head's bytes, for [`Headers::push_slices`].
@@ -159,8 +164,11 @@ impl fmt::Debug for Headers {
 
 impl PartialEq for Headers {
     fn eq(&self, other: &Self) -> bool {
-        let same = |((a, x), (b, y)): ((&[u8], &[u8]), (&[u8], &[u8]))| a.eq_ignore_ascii_case(b) && x == y;
-        self.len() == other.len() && self.raw().zip(other.raw()).all(same)
+        let mut others = other.raw();
+        let is_next = |(name, value): (&[u8], &[u8])| {
+            others.next().is_some_and(|(other, its)| name.eq_ignore_ascii_case(other) && value == its)
+        };
+        self.len() == other.len() && self.raw().all(is_next)
     }
 }
 
@@ -197,6 +205,78 @@ pub(crate) fn is_token(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
 fn is_value(value: &[u8]) -> bool {
     value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(headers: &Headers) -> Vec<(&str, &[u8])> {
+        headers.iter().collect()
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_kept_with_it() {
+        let mut headers = Headers::new();
+        for (name, value) in [("X-One", "1"), ("two", "2"), ("x-ONE", "3")] {
+            headers.append(name, value.as_bytes()).unwrap();
+        }
+        assert_eq!(all(&headers), [("X-One", &b"1"[..]), ("two", b"2"), ("x-ONE", b"3")]);
+        assert_eq!(headers.get("X-ONE"), Some(&b"1"[..]));
+        assert_eq!(headers.get_all("x-one").collect::<Vec<_>>(), [b"1", b"3"]);
+        assert!(headers.remove("X-one"));
+        assert!(!headers.remove("X-one"));
+        assert_eq!(all(&headers), [("two", &b"2"[..])]);
+    }
+
+    #[test]
+    fn nothing_breaks_out_of_its_line() {
+        let mut headers = Headers::new();
+        for name in ["", "a b", "a:", "a\r\nb", "a\0", "\u{e9}", "(x)", "x\""] {
+            assert_eq!(headers.append(name, b"v"), Err(HeaderError::Syntax), "{name:?}");
+        }
+        for value in ["a\r\nb: c", "a\nb", "a\rb", "a\0b", "\u{7f}", "\u{1b}", "a\r\n", "\n"] {
+            assert_eq!(headers.append("x", value.as_bytes()), Err(HeaderError::Syntax), "{value:?}");
+        }
+        headers.append("x", b" \t\xff b\tc\t ").unwrap();
+        assert_eq!(all(&headers), [("x", &b"\xff b\tc"[..])]);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut headers = Headers::new();
+        for _ in 0..MAX_FIELDS {
+            headers.append("x", b"y").unwrap();
+        }
+        assert_eq!(headers.append("x", b"y"), Err(HeaderError::TooLarge));
+        // Setting a field over and over keeps its last value only.
+        headers.remove("x");
+        let value = [b'v'; 1000];
+        for _ in 0..1000 {
+            headers.remove("x");
+            headers.append("x", &value).unwrap();
+        }
+        assert!(headers.bytes.len() < 10_000, "{}", headers.bytes.len());
+        assert_eq!(all(&headers), [("x", &value[..])]);
+        assert_eq!(headers.append("y", &[b'v'; MAX_FIELDS_BYTES]), Err(HeaderError::TooLarge));
+    }
+
+    #[test]
+    fn forbidden_names() {
+        for name in ["Connection", "HOST", "te", "Transfer-Encoding", "keep-alive", "Proxy-Connection", "upgrade"] {
+            assert!(is_forbidden(name), "{name}");
+        }
+        for name in ["content-length", "date", "x-connection", "hos", ""] {
+            assert!(!is_forbidden(name), "{name}");
+        }
+    }
 }

@@ -103,10 +103,8 @@ impl Connection {
     /// The next request, once the last answer is finished. What its handler did not read of its body is read and thrown away, if it is
     /// little; if it is much, or was never asked for (`expect: 100-continue`), the connection ends.
     pub fn next_request(&mut self) -> Next {
-        if let Phase::Exchange { .. } = self.phase {
-            if let Some(next) = self.end_exchange() {
-                return next;
-            }
+        if let Some(next) = self.end_exchange() {
+            return next;
         }
         if self.phase == Phase::Closed {
             return Next::Closed;
@@ -138,7 +136,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Moves on from an exchange; `None` once there can be another one.
+    /// Moves on from an exchange, if one goes on; `None` once that is over.
     fn end_exchange(&mut self) -> Option<Next> {
         let Phase::Exchange { expects, answered, ref mut drained, .. } = self.phase else { return None };
         if !answered || self.sender.is_open() {
@@ -256,7 +254,7 @@ impl Connection {
     /// What is to be sent; then [`Connection::sent`]. Asking decides how a body of unknown length is framed, so ask only to send: when
     /// the handler has nothing more to add at once, or there is no more room.
     pub fn to_send(&mut self) -> &[u8] {
-        self.sender.to_send()
+        self.sender.unsent()
     }
 
     /// So many bytes were sent from the front of [`Connection::to_send`].

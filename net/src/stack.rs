@@ -8,47 +8,114 @@ use mwasm_plan::net::Net;
 use mwasm_ports::Clock;
 use mwasm_ports::net_device::NetDevice;
 use mwasm_ports::network::{NetError, NetStatus, Network, TcpBound, UdpSocket};
+use spin::{Mutex, MutexGuard};
 
 use crate::Statistics;
+use crate::inner::Core;
+use crate::sockets::{Bound, Udp};
+use crate::udp::Datagrams;
 
 /// A TCP/IP stack over one Ethernet device.
-pub struct Stack {
-    _device: Arc<dyn NetDevice>,
-    _clock: Arc<dyn Clock>,
+pub struct Stack(Arc<Shared>);
+
+/// What the stack and its sockets share.
+pub(crate) struct Shared {
+    pub(crate) device: Arc<dyn NetDevice>,
+    clock: Arc<dyn Clock>,
+    core: Mutex<Core>,
+}
+
+impl Shared {
+    /// The state, at the time that it is.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        let now_ns = self.clock.monotonic_ns();
+        let mut core = self.core.lock();
+        core.now_ns = core.now_ns.max(now_ns);
+        core
+    }
 }
 
 impl Stack {
     /// A stack over `device`, set up as `net` says. `seed` must be a secret: ports and sequence numbers follow from it.
-    pub fn new(device: Arc<dyn NetDevice>, clock: Arc<dyn Clock>, _seed: u64, _net: &Net<'_>) -> Arc<Self> {
-        Arc::new(Self { _device: device, _clock: clock })
+    pub fn new(device: Arc<dyn NetDevice>, clock: Arc<dyn Clock>, seed: u64, net: &Net<'_>) -> Arc<Self> {
+        let core = Core::new(&*device, clock.monotonic_ns(), seed, net);
+        Arc::new(Self(Arc::new(Shared { device, clock, core: Mutex::new(core) })))
     }
 
     /// What it did so far.
     pub fn statistics(&self) -> Statistics {
-        Statistics::default()
+        let core = self.0.lock();
+        Statistics {
+            connections: core.connections.len() as u64,
+            half_open: core.half_open.len() as u64,
+            time_waits: core.time_waits.len() as u64,
+            ..core.statistics
+        }
     }
 }
 
 impl Network for Stack {
-    fn advance(&self) {}
+    fn advance(&self) {
+        let mut core = self.0.lock();
+        core.advance(&*self.0.device);
+        let mut woken = core::mem::take(&mut core.woken);
+        drop(core);
+        woken.drain(..).for_each(|waker| waker.wake());
+        // The list keeps its memory for the next time.
+        let mut core = self.0.lock();
+        if core.woken.is_empty() {
+            core.woken = woken;
+        }
+    }
 
     fn deadline_ns(&self) -> Option<u64> {
-        None
+        self.0.lock().deadline_ns()
     }
 
     fn status(&self) -> NetStatus {
-        NetStatus::default()
+        self.0.lock().addresses.status()
     }
 
-    fn poll_configured(&self, _context: &mut Context<'_>) -> Poll<Result<(), NetError>> {
-        Poll::Ready(Err(NetError::RemoteUnreachable))
+    fn poll_configured(&self, context: &mut Context<'_>) -> Poll<Result<(), NetError>> {
+        let mut core = self.0.lock();
+        if core.addresses.is_configured() {
+            return Poll::Ready(Ok(()));
+        }
+        match core.addresses.may_wait() {
+            Ok(()) => {
+                core.addresses.keep_waiting(context.waker());
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 
-    fn bind_tcp(&self, _local: SocketAddr) -> Result<Box<dyn TcpBound>, NetError> {
-        Err(NetError::NotSupported)
+    fn bind_tcp(&self, local: SocketAddr) -> Result<Box<dyn TcpBound>, NetError> {
+        let mut core = self.0.lock();
+        core.check_bindable(local.ip())?;
+        if !core.has_socket_room() {
+            return Err(NetError::NewSocketLimit);
+        }
+        // Any free port is chosen when it is known whether the socket listens or connects: one that connects may share its port.
+        let is_taken = local.port() != 0;
+        let core = &mut *core;
+        if is_taken {
+            core.tcp.bind(local, &mut core.secret)?;
+        }
+        core.bound += 1;
+        Ok(Box::new(Bound { stack: self.0.clone(), local, is_taken }))
     }
 
-    fn bind_udp(&self, _local: SocketAddr) -> Result<Box<dyn UdpSocket>, NetError> {
-        Err(NetError::NotSupported)
+    fn bind_udp(&self, local: SocketAddr) -> Result<Box<dyn UdpSocket>, NetError> {
+        let mut core = self.0.lock();
+        core.check_bindable(local.ip())?;
+        if !core.has_socket_room() {
+            return Err(NetError::NewSocketLimit);
+        }
+        let core = &mut *core;
+        let local = core.udp.bind(SocketAddr::new(local.ip(), local.port()), &mut core.secret)?;
+        let id = core.datagrams.insert(Datagrams::new(local));
+        core.datagrams_at.insert(local, id);
+        Ok(Box::new(Udp { stack: self.0.clone(), id, local }))
     }
 }

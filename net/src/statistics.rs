@@ -22,4 +22,8 @@ pub struct Statistics {
     pub bytes_copied_device: u64,
     /// TCP connections that are alive now, closing ones included.
     pub connections: u64,
+    /// Requests for a connection that were answered, and whose sender has not shown yet that it is there.
+    pub half_open: u64,
+    /// Closed connections whose stray packets are waited for.
+    pub time_waits: u64,
 }

@@ -21,7 +21,7 @@ pub const ITEM_PREFIX: &str = "mwasm:";
 pub const PORT_ENTROPY: &str = "mwasm_port_entropy";
 /// Opens the machine's network: the device and our stack, or the operating system's sockets.
 pub const PORT_NETWORK: &str = "mwasm_port_network";
-/// Opens a TAP device of a desktop, with our stack on it.
+/// Opens our stack over the TAP device that the plan names, in place of [`PORT_NETWORK`]; only desktop hosts have it.
 pub const PORT_NETWORK_TAP: &str = "mwasm_port_network_tap";
 /// Registers a resource of an interface that stands on the network, in an image without one.
 pub const REFUSED_RESOURCE: &str = "mwasm:refused#resource";

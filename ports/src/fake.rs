@@ -1,7 +1,11 @@
 //! In-memory ports: a machine made of a buffer and a counter.
 //!
 //! [`Machine`] implements every port over one piece of plain state. Its time moves only when somebody parks, so a test that sleeps
-//! for an hour takes no time, and two runs with one seed are the same run.
+//! for an hour takes no time, and two runs with one seed are the same run. [`link`](fn@link) is an Ethernet cable between two of them.
+
+mod link;
+
+pub use link::{LinkEnd, QUEUE_FRAMES, link};
 
 use crate::{
     Clock, Console, ConsoleError, Entropy, EntropyError, Idle, Input, Memory, Outcome, Output, Ports, Power, Ready,

@@ -1,7 +1,12 @@
 //! Ports that do what bad devices do, for any port underneath.
 //!
 //! [`Faulty`] wraps a bundle of ports and misbehaves by a seeded plan: outputs take a byte at a time or are full for a while, parks
-//! return early for no reason, clocks stand still, entropy refuses. What sits above must stay correct; it only gets slower.
+//! return early for no reason, clocks stand still, entropy refuses. What sits above must stay correct; it only gets slower. [`FaultyDevice`] does the like to an
+//! Ethernet device.
+
+mod device;
+
+pub use device::{DeviceFaults, FaultyDevice};
 
 use crate::{
     Clock, Console, ConsoleError, Entropy, EntropyError, Idle, Input, Output, Ports, Ready, WallTime, fake::Machine,

@@ -9,13 +9,15 @@
 //! ```
 //!
 //! [`cases`] is the one table of what is run, [`machine`] knows how to run it anywhere, [`process`] runs programs without ever
-//! waiting for ever, [`xen`] has the machines that boot a real Xen, [`faults`] what apps that trap must say, [`table`] writes down what
+//! waiting for ever, [`xen`] has the machines that boot a real Xen, [`faults`] what apps that trap must say, [`net`] networks of the tests' own, [`server`] apps that serve, [`table`] writes down what
 //! passed where. The tests need what `cargo xtask setup`, `build` and `guests` make; `cargo xtask test` does all three first.
 
 pub mod cases;
 pub mod faults;
 pub mod machine;
+pub mod net;
 pub mod process;
+pub mod server;
 pub mod table;
 pub mod xen;
 

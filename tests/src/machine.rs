@@ -157,6 +157,14 @@ pub fn q35() -> Command {
     command
 }
 
+/// [`q35`] with an image, and a port of this machine that leads to a port of the app, through a virtio network card on PCI.
+pub fn networked_q35(image: &Path, protocol: &str, host_port: u16, port: u16) -> Command {
+    let mut command = q35();
+    command.args(["-chardev", "null,id=code", "-device", "virtio-net-pci,disable-legacy=on,netdev=net", "-netdev"]);
+    command.arg(format!("user,id=net,hostfwd={protocol}:127.0.0.1:{host_port}-:{port}")).arg("-kernel").arg(image);
+    command
+}
+
 /// QEMU's virt with a version of the interrupt controller.
 pub fn virt(gic_version: &str) -> Command {
     let mut command = Command::new("qemu-system-aarch64");

@@ -80,6 +80,17 @@ impl Running {
         self.child.id()
     }
 
+    /// What it said on standard error, if it has ended by itself.
+    pub fn has_ended(&mut self) -> Result<Option<String>> {
+        Ok(match self.child.try_wait()? {
+            None => None,
+            Some(status) => {
+                let said: Vec<u8> = self.stderr.try_iter().flatten().collect();
+                Some(format!("{status}; it said {:?}", lossy(&said)))
+            }
+        })
+    }
+
     /// Waits until standard output holds `text`; returns all of it so far.
     pub fn wait_for(&self, text: &[u8]) -> Result<Vec<u8>> {
         let mut seen = Vec::new();

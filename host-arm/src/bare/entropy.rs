@@ -17,8 +17,7 @@ pub fn open(devices: &Devices) -> Option<Arc<dyn Entropy>> {
     if read_register!("id_aa64isar0_el1") >> RNDR_FIELD != 0 && Processor.is_alive() {
         return Some(Arc::new(Processor));
     }
-    let windows = devices.virtio.iter().take(devices.virtio_count);
-    Some(Arc::new(VirtioEntropy::find(windows.map(|window| (window.base, window.bytes as usize)))?))
+    Some(Arc::new(VirtioEntropy::find(devices.virtio_windows())?))
 }
 
 /// RNDR.

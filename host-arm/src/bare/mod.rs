@@ -5,6 +5,7 @@ mod entropy;
 mod exceptions;
 mod firmware;
 mod gic;
+mod net;
 mod power;
 mod registers;
 mod rtc;
@@ -14,7 +15,8 @@ mod xen;
 
 use crate::devices::{self, Devices};
 use crate::tree;
-use mwasm_host_metal::bare::{fatal, memory, request_stop, timer_rang};
+use alloc::sync::Arc;
+use mwasm_host_metal::bare::{fatal, memory, network, request_stop, timer_rang, virtio};
 use mwasm_host_metal::board::Board;
 use mwasm_host_metal::cpu;
 use mwasm_host_metal::exclusive::Exclusive;
@@ -23,6 +25,7 @@ use mwasm_host_metal::page::PAGE_BYTES;
 use mwasm_host_metal::ports::NO_ENTROPY;
 use mwasm_host_metal::tables::LEVEL_1G;
 use mwasm_plan::Plan;
+use mwasm_ports::net_device::NetDevice;
 use mwasm_ports::{Outcome, Ports, Ready};
 
 struct Arm;
@@ -97,6 +100,8 @@ fn interrupt() {
         if power::was_button() {
             request_stop(&BOARD);
         }
+    } else if net::is_interrupt(number) {
+        virtio::net::interrupt();
     } else {
         // The serial port's was sent to wake whoever parks; its line stays up until it is silenced.
         uart::silence();
@@ -169,4 +174,19 @@ impl Board for Arm {
 fn mwasm_port_entropy(ports: &mut Ports, _plan: &Plan<'static>) -> Result<(), &'static str> {
     ports.entropy = with_devices(Devices::clone).and_then(|devices| entropy::open(&devices));
     ports.entropy.as_ref().map(drop).ok_or(NO_ENTROPY)
+}
+
+/// Opens the network; the image's table refers to it when the app uses one.
+#[unsafe(no_mangle)]
+fn mwasm_port_network(ports: &mut Ports, plan: &Plan<'static>) -> Result<(), &'static str> {
+    let devices = with_devices(Devices::clone).ok_or("the machine's devices are not known")?;
+    network::open(ports, plan, network_device(&devices)?, || entropy::open(&devices))
+}
+
+/// The machine's network device.
+fn network_device(devices: &Devices) -> Result<Arc<dyn NetDevice>, &'static str> {
+    if devices.xen {
+        return Err("the app needs a network and this domain has none; give it one (xl: vif=['bridge=xenbr0'])");
+    }
+    net::open(devices)
 }

@@ -7,8 +7,9 @@
 mod cli;
 mod clocks;
 mod filesystem;
-mod network;
+pub(crate) mod http;
 mod random;
+mod sockets;
 mod stdio;
 mod streams;
 
@@ -35,11 +36,13 @@ pub const INTERFACES: &[Interface] = &[
     clocks::TYPES,
     filesystem::PREOPENS,
     filesystem::TYPES,
-    network::IP_NAME_LOOKUP,
-    network::TYPES,
+    http::CLIENT,
+    http::TYPES,
     random::INSECURE,
     random::INSECURE_SEED,
     random::RANDOM,
+    sockets::IP_NAME_LOOKUP,
+    sockets::TYPES,
     stdio::STDERR,
     stdio::STDIN,
     stdio::STDOUT,

@@ -74,6 +74,17 @@ pub fn map_physical(physical: u64, bytes: usize, prot: Prot, kind: Kind) -> Resu
     mapped.unwrap_or(Err(OutOfFrames)).map(|()| address as *mut u8)
 }
 
+/// Maps device registers whose address the device itself has told, as [`map_physical`] does; `None` if there is memory.
+pub fn map_device(physical: u64, bytes: usize) -> Option<*mut u8> {
+    let start = map_physical(physical, bytes, Prot::READ_WRITE, Kind::Device).ok()?;
+    let is_device = |page| {
+        let leaf = SPACE.paging.try_with(|paging| paging.tables.get(page)).flatten();
+        leaf.is_some_and(|leaf| leaf.kind == Kind::Device)
+    };
+    let mut pages = (page_down(start as usize)..page_up(start as usize + bytes)).step_by(PAGE_BYTES);
+    pages.all(is_device).then_some(start)
+}
+
 /// Where the processor finds the byte at `address`, if it is mapped.
 pub fn physical_of(address: usize) -> Option<u64> {
     let leaf = SPACE.paging.try_with(|paging| paging.tables.get(address)).flatten()?;

@@ -4,6 +4,7 @@
 pub mod fatal;
 pub mod heap;
 pub mod memory;
+pub mod network;
 pub mod stacks;
 pub mod traps;
 pub mod virtio;
@@ -11,6 +12,7 @@ mod wasmtime_api;
 
 use crate::board::Board;
 use crate::cpu;
+use crate::doorbell::Doorbell;
 use crate::ports::Machine;
 use crate::stop::Stop;
 use alloc::sync::Arc;
@@ -20,6 +22,8 @@ use mwasm_ports::{Outcome, Ports};
 const MAIN_STACK_BYTES: usize = 256 << 10;
 
 static STOP: Stop = Stop::new();
+/// Rung by the interrupt handlers of whatever network device there is.
+pub static NETWORK: Doorbell = Doorbell::new();
 
 /// Leaves the boot stack and runs the image on `board`, which was made known to [`fatal::set_board`]. Memory has been
 /// [started](memory::start), and the processor uses its tables.
@@ -40,7 +44,7 @@ pub fn run() -> ! {
 extern "C" fn main() -> ! {
     let Some(board) = fatal::board() else { fatal::hang() };
     cpu::interrupts_on();
-    let machine = Arc::new(Machine::new(board, &STOP));
+    let machine = Arc::new(Machine::new(board, &STOP, &NETWORK));
     let ports = Ports {
         clock: machine.clone(),
         entropy: None,

@@ -78,6 +78,28 @@ pub fn sync_instructions(start: usize, bytes: usize) {
     unsafe { asm!("dsb ish", "ic ialluis", "dsb ish", "isb", options(nostack, preserves_flags)) };
 }
 
+/// Reads a 32-bit register of a device.
+///
+/// # Safety
+/// There is such a register, mapped, at `address`, and what reading it does is wanted.
+#[inline]
+pub unsafe fn read_register(address: usize) -> u32 {
+    let value: u32;
+    // SAFETY: the caller's promise. The instruction is one that a hypervisor can emulate.
+    unsafe { asm!("ldr {:w}, [{}]", out(reg) value, in(reg) address, options(nostack, preserves_flags)) };
+    value
+}
+
+/// Writes a 32-bit register of a device.
+///
+/// # Safety
+/// There is such a register, mapped, at `address`, and what writing it does is wanted.
+#[inline]
+pub unsafe fn write_register(address: usize, value: u32) {
+    // SAFETY: as `read_register`.
+    unsafe { asm!("str {:w}, [{}]", in(reg) value, in(reg) address, options(nostack, preserves_flags)) };
+}
+
 /// Waits for ever.
 pub fn stand_still() {
     // SAFETY: stops the processor until an event; interrupts stay masked.

@@ -60,6 +60,26 @@ pub fn forget_page(address: usize) {
 #[inline]
 pub fn sync_instructions(_start: usize, _bytes: usize) {}
 
+/// Reads a 32-bit register of a device.
+///
+/// # Safety
+/// There is such a register, mapped, at `address`, and what reading it does is wanted.
+#[inline]
+pub unsafe fn read_register(address: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { (address as *const u32).read_volatile() }
+}
+
+/// Writes a 32-bit register of a device.
+///
+/// # Safety
+/// There is such a register, mapped, at `address`, and what writing it does is wanted.
+#[inline]
+pub unsafe fn write_register(address: usize, value: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { (address as *mut u32).write_volatile(value) };
+}
+
 /// Waits for ever, also for interrupts that cannot be masked.
 pub fn stand_still() {
     // SAFETY: stops the processor until something that cannot be masked happens.

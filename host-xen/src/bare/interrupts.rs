@@ -25,6 +25,10 @@ pub const VECTOR_CONSOLE: u8 = 33;
 pub const VECTOR_POWER: u8 = 34;
 /// Xen's event channels.
 pub const VECTOR_XEN: u8 = 35;
+/// The network device's queues, or all of it on virtio-mmio.
+pub const VECTOR_NETWORK: u8 = 36;
+/// The network device's state, on PCI.
+pub const VECTOR_NETWORK_STATE: u8 = 37;
 /// What the local APIC sends when an interrupt went away; its low four bits must be ones.
 pub const VECTOR_SPURIOUS: u8 = 47;
 

@@ -20,6 +20,12 @@ pub fn write_16(port: u16, value: u16) {
     unsafe { asm!("out dx, ax", in("dx") port, in("ax") value, options(nostack, preserves_flags)) };
 }
 
+/// Writes 32 bits to an I/O port.
+pub fn write_32(port: u16, value: u32) {
+    // SAFETY: as `write_8`.
+    unsafe { asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags)) };
+}
+
 /// Reads a byte from an I/O port; all ones if there is no device.
 pub fn read_8(port: u16) -> u8 {
     let value;
@@ -33,6 +39,14 @@ pub fn read_16(port: u16) -> u16 {
     let value;
     // SAFETY: as `write_8`.
     unsafe { asm!("in ax, dx", in("dx") port, out("ax") value, options(nostack, preserves_flags)) };
+    value
+}
+
+/// Reads 32 bits from an I/O port.
+pub fn read_32(port: u16) -> u32 {
+    let value;
+    // SAFETY: as `write_8`.
+    unsafe { asm!("in eax, dx", in("dx") port, out("eax") value, options(nostack, preserves_flags)) };
     value
 }
 

@@ -9,13 +9,15 @@ mod xen;
 
 use crate::features::Processor;
 use crate::start_info::{self, ENTRY_BYTES, START_INFO_BYTES};
+use alloc::sync::Arc;
 use core::arch::x86_64::__cpuid;
-use mwasm_host_metal::bare::{fatal, memory};
+use mwasm_host_metal::bare::{fatal, memory, network};
 use mwasm_host_metal::image::Image;
 use mwasm_host_metal::memory_map::MemoryMap;
 use mwasm_host_metal::ports::NO_ENTROPY;
 use mwasm_host_metal::tables::{LEVEL_1G, LEVEL_2M};
 use mwasm_plan::Plan;
+use mwasm_ports::net_device::NetDevice;
 use mwasm_ports::{Outcome, Ports};
 
 /// CPUID leaf of the first hypervisor interface.
@@ -154,4 +156,18 @@ fn start_memory(mut map: MemoryMap) {
 fn mwasm_port_entropy(ports: &mut Ports, _plan: &Plan<'static>) -> Result<(), &'static str> {
     ports.entropy = entropy::open();
     ports.entropy.as_ref().map(drop).ok_or(NO_ENTROPY)
+}
+
+/// Opens the network; the image's table refers to it when the app uses one.
+#[unsafe(no_mangle)]
+fn mwasm_port_network(ports: &mut Ports, plan: &Plan<'static>) -> Result<(), &'static str> {
+    network::open(ports, plan, network_device()?, entropy::open)
+}
+
+/// The machine's network device.
+fn network_device() -> Result<Arc<dyn NetDevice>, &'static str> {
+    match hypervisor() {
+        Ok(Hypervisor::Xen) => xen::network::open(),
+        _ => qemu::network::open(),
+    }
 }

@@ -1,15 +1,15 @@
-//! C apps: `zig cc` with its wasi-libc (WASI preview 1).
+//! C apps: `zig cc` with its wasi-libc (WASI preview 1). What preview 1 lacks, sockets and HTTP, comes as bindings of wit-bindgen.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Job, component};
+use super::{Job, bindings, component};
 use crate::{run, setup};
 
-/// The source text of this module.
-pub const RECIPE: &str = include_str!("c.rs");
+/// The source text of this module and of the one that it builds on.
+pub const RECIPE: &str = concat!(include_str!("c.rs"), include_str!("bindings.rs"));
 
 /// Versions of the tools used here.
 pub fn toolchain() -> Result<String> {
@@ -21,6 +21,28 @@ pub fn hello(job: &Job) -> Result<PathBuf> {
     let mut compiler = compiler(job)?;
     compiler.arg("-O2").arg(job.source.join("hello.c"));
     link(job, compiler)
+}
+
+/// A command of one file, with bindings for its world.
+pub fn command(job: &Job) -> Result<PathBuf> {
+    component::adapt(job, &compile_with_bindings(job, "command")?)
+}
+
+/// A component of one file that exports what its world does, with bindings for that.
+pub fn reactor(job: &Job) -> Result<PathBuf> {
+    component::adapt_reactor(job, &compile_with_bindings(job, "reactor")?, None)
+}
+
+fn compile_with_bindings(job: &Job, model: &str) -> Result<PathBuf> {
+    let bindings = bindings::c(job)?;
+    let world = component::world(job)?;
+    let file = |suffix: &str| bindings.join(format!("{world}{suffix}"));
+    let core = job.work.join("core.wasm");
+    let mut compiler = compiler(job)?;
+    compiler.arg(format!("-mexec-model={model}")).arg("-Os").arg("-I").arg(&bindings);
+    compiler.arg(job.source.join("app.c")).args([file(".c"), file("_component_type.o")]);
+    run::quiet(compiler.arg("-o").arg(&core), "compiling with zig cc")?;
+    Ok(core)
 }
 
 /// The C compiler, its caches kept below `target/`.

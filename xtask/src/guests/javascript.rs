@@ -19,7 +19,7 @@ pub fn toolchain() -> Result<String> {
     Ok(setup::node()?.version())
 }
 
-/// Makes a component of `hello.js` on QuickJS.
+/// Makes a component of `app.js` on QuickJS.
 pub fn quickjs(job: &Job) -> Result<PathBuf> {
     let node = setup::node()?;
     let wit = component::lay_out_wit(job, &node.directory().join(WASI).join("0.3.0"))?;
@@ -27,24 +27,30 @@ pub fn quickjs(job: &Job) -> Result<PathBuf> {
     let mut command = node.jco();
     command
         .arg("componentize")
-        .arg(job.source.join("hello.js"))
-        .args(["--backend", "qjs", "--world-name", "hello", "--wit"])
+        .arg(job.source.join("app.js"))
+        .args(["--backend", "qjs", "--world-name", &component::world(job)?, "--wit"])
         .arg(&wit);
     run::quiet(command.arg("-o").arg(&component), "making a component with jco")?;
     Ok(component)
 }
 
-/// Makes a component of `hello.js` on StarlingMonkey.
+/// Makes a component of `app.js` on StarlingMonkey. Its world exports what the app does.
 pub fn starlingmonkey(job: &Job) -> Result<PathBuf> {
+    // The app does not use fetch, and so must not import HTTP.
+    on_starlingmonkey(job, &["--disable", "http", "fetch-event"])
+}
+
+/// Makes a component of `app.js` on StarlingMonkey, which answers HTTP in the web's own way: with an event for each request.
+pub fn starlingmonkey_http(job: &Job) -> Result<PathBuf> {
+    on_starlingmonkey(job, &[])
+}
+
+fn on_starlingmonkey(job: &Job, options: &[&str]) -> Result<PathBuf> {
     let node = setup::node()?;
     let wit = component::lay_out_wit(job, &node.directory().join(WASI).join("0.2.12"))?;
     let component = job.work.join("component.wasm");
     let mut command = node.componentize_js();
-    // The app does not use fetch, and so must not import HTTP.
-    command
-        .arg(job.source.join("hello.js"))
-        .args(["--disable", "http", "fetch-event", "--world-name", "hello", "--wit"])
-        .arg(&wit);
+    command.arg(job.source.join("app.js")).args(options).args(["--world-name", &component::world(job)?, "--wit"]).arg(&wit);
     run::quiet(command.arg("-o").arg(&component), "making a component with componentize-js")?;
     Ok(component)
 }

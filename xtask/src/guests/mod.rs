@@ -4,9 +4,11 @@
 //! (one module each), validate the component, and put it in place. `--check` runs the built apps on the reference runtime ([`check`]).
 
 mod assemblyscript;
+mod bindings;
 mod c;
 mod check;
 mod component;
+mod copy;
 mod crates;
 mod go;
 mod javascript;

@@ -5,14 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{Job, component, crates};
+use super::{Job, component};
 use crate::{run, setup};
 
 /// The source text of this module.
 pub const RECIPE: &str = include_str!("python.rs");
-
-/// Holds WASI 0.2.12's WIT packages.
-const WASI_CRATE: (&str, &str) = ("wasip2", "2.0.1");
 
 /// Versions of the tools used here.
 pub fn toolchain() -> Result<String> {
@@ -21,8 +18,7 @@ pub fn toolchain() -> Result<String> {
 
 /// Makes a component of `app.py`.
 pub fn build(job: &Job) -> Result<PathBuf> {
-    let (name, version) = WASI_CRATE;
-    let wit = component::lay_out_wit(job, &crates::source(job, name, version)?.join("wit/deps"))?;
+    let wit = component::lay_out_wit(job, &component::wasi_02(job)?)?;
     // A copy, because the modules are imported while the component is made, and Python leaves its own files beside them.
     let modules = job.work.join("modules");
     fs::create_dir_all(&modules)?;
@@ -32,7 +28,7 @@ pub fn build(job: &Job) -> Result<PathBuf> {
     command
         .arg("-d")
         .arg(&wit)
-        .args(["-w", "hello", "componentize", "-p"])
+        .args(["-w", &component::world(job)?, "componentize", "-p"])
         .arg(&modules)
         .args(["app", "-o"])
         .arg(&component);

@@ -17,7 +17,7 @@ mod xen;
 pub use cross::cross;
 pub use node::node;
 pub use python::python;
-pub use qemu::{qemu, tools};
+pub use qemu::{qemu, servers, tools};
 pub use xen::xen;
 
 use anyhow::Result;

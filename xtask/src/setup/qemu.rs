@@ -22,6 +22,18 @@ const TOOLS: &[Program] = &[
     Program { command: "valgrind", package: "valgrind" },
     // Describes the machine in which Xen on ARM starts its domains.
     Program { command: "dtc", package: "device-tree-compiler" },
+    // Clients of servers, and networks for tests.
+    Program { command: "curl", package: "curl" },
+    Program { command: "dig", package: "bind9-dnsutils" },
+    Program { command: "ip", package: "iproute2" },
+    Program { command: "nc", package: "netcat-openbsd" },
+    Program { command: "wrk", package: "wrk" },
+];
+
+const SERVERS: &[Program] = &[
+    Program { command: "nginx", package: "nginx-light" },
+    Program { command: "wrk", package: "wrk" },
+    Program { command: "taskset", package: "util-linux" },
 ];
 
 /// QEMU's whole machines for x86_64 and ARM, and its runner of single ARM programs; returns the programs' names. Debian 12 has 7.2.
@@ -32,6 +44,11 @@ pub fn qemu() -> Result<String> {
 /// What the tests run beside QEMU; returns the programs' names.
 pub fn tools() -> Result<String> {
     provide(TOOLS, "what the tests run")
+}
+
+/// What the benchmark of HTTP servers compares with, and its client.
+pub fn servers() -> Result<String> {
+    provide(SERVERS, "HTTP servers to compare with")
 }
 
 fn provide(programs: &[Program], purpose: &str) -> Result<String> {

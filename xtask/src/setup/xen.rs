@@ -73,8 +73,26 @@ const PROGRAMS: &[&str] = &[
 /// Where Debian has libraries.
 const LIBRARIES: &[&str] = &["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
 
-/// Modules of dom0's kernel, below its `kernel/drivers/xen`.
-const MODULES: &[&str] = &["xen-privcmd.ko", "xen-evtchn.ko", "xen-gntdev.ko", "xen-gntalloc.ko", "xenfs/xenfs.ko"];
+/// Modules of dom0's kernel, below its `kernel`: what Xen's tools need, the network that domains get, and a card for dom0 itself.
+const MODULES: &[&str] = &[
+    "drivers/xen/xen-privcmd.ko",
+    "drivers/xen/xen-evtchn.ko",
+    "drivers/xen/xen-gntdev.ko",
+    "drivers/xen/xen-gntalloc.ko",
+    "drivers/xen/xenfs/xenfs.ko",
+    "drivers/net/xen-netback/xen-netback.ko",
+    "net/llc/llc.ko",
+    "net/802/stp.ko",
+    "net/bridge/bridge.ko",
+    "drivers/virtio/virtio.ko",
+    "drivers/virtio/virtio_ring.ko",
+    "drivers/virtio/virtio_pci_modern_dev.ko",
+    "drivers/virtio/virtio_pci_legacy_dev.ko",
+    "drivers/virtio/virtio_pci.ko",
+    "net/core/failover.ko",
+    "drivers/net/net_failover.ko",
+    "drivers/net/virtio_net.ko",
+];
 
 /// The directory of all that the tests boot, made first where it is missing. The tests find it by the link `target/xen`.
 pub fn xen() -> Result<PathBuf> {
@@ -143,10 +161,10 @@ fn arrange_x86(unpacked: &Path, to: &Path) -> Result<()> {
             }
         }
     }
-    let drivers = only(&unpacked.join("lib/modules"), "6.1.")?.join("kernel/drivers/xen");
+    let kernel = only(&unpacked.join("lib/modules"), "6.1.")?.join("kernel");
     for module in MODULES {
         let name = Path::new(module).file_name().unwrap_or_default();
-        move_to(&drivers.join(module), &dom0.join("modules").join(name))?;
+        move_to(&kernel.join(module), &dom0.join("modules").join(name))?;
     }
     Ok(())
 }

@@ -8,9 +8,16 @@ use mwasm_host_metal::bare::memory;
 use mwasm_host_metal::page::Prot;
 use mwasm_host_metal::tables::Kind;
 
+/// Where the identification register, and the address of a message, have the processor's number.
+const ID_SHIFT: u32 = 24;
+const DOORBELL_ID_SHIFT: u32 = 12;
 /// Where all of QEMU's machines have them.
 const LOCAL: u64 = 0xfee0_0000;
 const IO: u64 = 0xfec0_0000;
+/// microvm has a second one.
+const IO_SECOND: u64 = 0xfec1_0000;
+/// Interrupts of each I/O APIC; those of the second are counted from here.
+pub const IO_LINES: u8 = 24;
 /// Registers of the local APIC, as byte offsets.
 const ID: usize = 0x20;
 const END_OF_INTERRUPT: usize = 0xb0;
@@ -79,12 +86,22 @@ pub fn start() -> Result<(), NoApic> {
     Ok(())
 }
 
-/// Sends a line of the I/O APIC to a vector of this processor.
+/// Sends a line of an I/O APIC to a vector of this processor.
 pub fn route(line: u8, vector: u8, trigger: Trigger) {
+    let (base, line) = if line < IO_LINES { (IO, line) } else { (IO_SECOND, line - IO_LINES) };
+    // The first is mapped already. If there is no memory to map the second, its interrupts do not come, and nothing else fails.
+    if memory::map_physical(base, IO_BYTES, Prot::READ_WRITE, Kind::Device).is_err() {
+        return;
+    }
     let entry = IO_ENTRIES + 2 * u32::from(line);
     let level = if trigger == Trigger::Level { IO_LEVEL } else { 0 };
-    io_write(entry + 1, read(ID));
-    io_write(entry, u32::from(vector) | level);
+    io_write(base, entry + 1, read(ID));
+    io_write(base, entry, u32::from(vector) | level);
+}
+
+/// Where a device writes the number of a vector to interrupt this processor (Intel SDM volume 3, section 11.11.1).
+pub fn doorbell() -> u64 {
+    LOCAL | u64::from(read(ID) >> ID_SHIFT) << DOORBELL_ID_SHIFT
 }
 
 /// Tells that the handler of the current interrupt is done.
@@ -119,10 +136,11 @@ fn write(register: usize, value: u32) {
     unsafe { ((LOCAL as usize + register) as *mut u32).write_volatile(value) };
 }
 
-fn io_write(register: u32, value: u32) {
-    // SAFETY: as `write`.
+fn io_write(base: u64, register: u32, value: u32) {
+    let base = base as usize;
+    // SAFETY: `route` mapped the registers; they reach no memory of ours.
     unsafe {
-        ((IO as usize + IO_SELECT) as *mut u32).write_volatile(register);
-        ((IO as usize + IO_WINDOW) as *mut u32).write_volatile(value);
+        ((base + IO_SELECT) as *mut u32).write_volatile(register);
+        ((base + IO_WINDOW) as *mut u32).write_volatile(value);
     }
 }

@@ -2,14 +2,17 @@
 
 mod apic;
 mod clock;
+pub mod network;
+mod pci;
 mod power;
 mod rtc;
 mod serial;
 
 pub use power::set_root;
 
-use super::interrupts::{VECTOR_CONSOLE, VECTOR_POWER, VECTOR_TIMER};
-use mwasm_host_metal::bare::{fatal, request_stop, timer_rang};
+use super::interrupts::{VECTOR_CONSOLE, VECTOR_NETWORK, VECTOR_NETWORK_STATE, VECTOR_POWER, VECTOR_TIMER};
+use mwasm_host_metal::bare::virtio::net;
+use mwasm_host_metal::bare::{NETWORK, fatal, request_stop, timer_rang};
 use mwasm_host_metal::board::Board;
 use mwasm_host_metal::cpu;
 use mwasm_ports::{Outcome, Ready};
@@ -56,13 +59,18 @@ pub fn interrupt(vector: u8) {
             clock::rang();
             timer_rang(&BOARD);
         }
-        VECTOR_POWER if power::was_button() => request_stop(&BOARD),
-        _ => {}
+        VECTOR_CONSOLE => {}
+        VECTOR_POWER => {
+            if power::was_button() {
+                request_stop(&BOARD);
+            }
+        }
+        VECTOR_NETWORK => net::interrupt(),
+        VECTOR_NETWORK_STATE => NETWORK.ring_link(),
+        // A spurious interrupt is not in service, and acknowledging it would acknowledge another one.
+        _ => return,
     }
-    // A spurious interrupt is not in service, and acknowledging it would acknowledge another one.
-    if (VECTOR_TIMER..=VECTOR_POWER).contains(&vector) || vector == VECTOR_CONSOLE {
-        apic::acknowledge();
-    }
+    apic::acknowledge();
 }
 
 impl Board for Qemu {

@@ -40,12 +40,18 @@ const EXIT_PORT: u16 = 0xf4;
 const RESET_PORT: u16 = 0x64;
 const RESET: u8 = 0xfe;
 
+static ROOT: Exclusive<Option<acpi::Root>> = Exclusive::new(None);
 static POWER: Exclusive<Option<Power>> = Exclusive::new(None);
 
 /// Finds out how the machine is switched off. `rsdp` is where the loader says that ACPI begins; memory has been
 /// started.
 pub fn set_root(rsdp: u64) {
-    let found = find(rsdp).filter(|power| match power {
+    let root = match rsdp {
+        0 => search(),
+        at => physical(at, RSDP_BYTES).and_then(acpi::parse_root),
+    };
+    ROOT.try_with(|slot| *slot = root);
+    let found = find(acpi::parse_fixed).filter(|power| match power {
         Power::Fixed { .. } => true,
         Power::Generic { events, sleep } => [events, sleep]
             .iter()
@@ -114,13 +120,15 @@ fn known() -> Option<Power> {
     POWER.try_with(|power| *power).flatten()
 }
 
-fn find(rsdp: u64) -> Option<Power> {
-    let root = match rsdp {
-        0 => search()?,
-        at => acpi::parse_root(physical(at, RSDP_BYTES)?)?,
-    };
-    let root_table = table(root.address)?;
-    acpi::tables(root_table, root.pointer_bytes).find_map(|address| acpi::parse_fixed(table(address)?))
+/// Whether the machine has an I/O APIC for the interrupts from `first` on.
+pub fn has_io_apic(first: u32) -> bool {
+    find(|table| acpi::has_io_apic(table, first).then_some(())).is_some()
+}
+
+/// What `read` finds in the first table that it understands.
+fn find<T>(read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    let root = ROOT.try_with(|root| *root).flatten()?;
+    acpi::tables(table(root.address)?, root.pointer_bytes).find_map(|address| read(table(address)?))
 }
 
 /// Looks for the root pointer where PC firmware has it.

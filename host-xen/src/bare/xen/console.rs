@@ -9,14 +9,15 @@
 //! ```
 
 use super::super::io;
-use super::hypercall::{self, Refused};
+use super::hypercall::Hypervisor;
 use super::shared;
-use crate::ring::Ring;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use mwasm_host_metal::bare::memory;
 use mwasm_host_metal::page::{PAGE_BYTES, Prot};
 use mwasm_host_metal::tables::Kind;
 use mwasm_ports::{NANOS_PER_SECOND, Ready};
+use mwasm_xen::hypercall::{Hypercalls, NO_MEMORY, Refused};
+use mwasm_xen::ring::Ring;
 
 /// Parameters of the domain: the page's frame number, and the event channel.
 const PARAM_FRAME: u32 = 17;
@@ -27,8 +28,6 @@ const OUTPUT_BYTES: usize = 2048;
 const DEBUG_PORT: u16 = 0xe9;
 /// How long the last output may take to be fetched before the domain ends anyway, in nanoseconds.
 const DRAIN_NS: u64 = NANOS_PER_SECOND;
-/// The error number for "no memory".
-const NO_MEMORY: i64 = 12;
 
 /// Layout of the page.
 #[repr(C)]
@@ -47,8 +46,8 @@ static PORT: AtomicU32 = AtomicU32::new(0);
 /// Maps the page.
 pub fn start() -> Result<(), Refused> {
     let what = "the console's page";
-    let frame = hypercall::hvm_param(what, PARAM_FRAME)?;
-    PORT.store(hypercall::hvm_param("the console's event channel", PARAM_PORT)? as u32, Relaxed);
+    let frame = Hypervisor.hvm_param(what, PARAM_FRAME)?;
+    PORT.store(Hypervisor.hvm_param("the console's event channel", PARAM_PORT)? as u32, Relaxed);
     let page = memory::map_physical(frame << 12, PAGE_BYTES, Prot::READ_WRITE, Kind::Memory);
     PAGE.store(page.map_err(|_| Refused { what, error: NO_MEMORY })? as usize, Relaxed);
     Ok(())
@@ -80,10 +79,10 @@ pub fn write(bytes: &[u8]) -> usize {
         return bytes.len();
     };
     let taken = output(page).write(bytes).unwrap_or(bytes.len());
-    hypercall::notify(PORT.load(Relaxed));
+    Hypervisor.notify(PORT.load(Relaxed));
     if taken == 0 {
         // Whoever cannot wait for an interrupt now (last words) at least lets the reader run.
-        hypercall::yield_now();
+        Hypervisor.yield_now();
     }
     taken
 }
@@ -92,7 +91,7 @@ pub fn write(bytes: &[u8]) -> usize {
 pub fn read(into: &mut [u8]) -> usize {
     let taken = page().and_then(|page| input(page).read(into).ok()).unwrap_or(0);
     if taken > 0 {
-        hypercall::notify(PORT.load(Relaxed));
+        Hypervisor.notify(PORT.load(Relaxed));
     }
     taken
 }
@@ -114,12 +113,12 @@ pub fn ready(interest: Ready) -> Ready {
 pub fn drain() {
     let Some(page) = page() else { return };
     let (port, end) = (PORT.load(Relaxed), shared::now_ns().saturating_add(DRAIN_NS));
-    hypercall::notify(port);
+    Hypervisor.notify(port);
     loop {
         shared::clear_event(port);
         if output(page).filled().unwrap_or(0) == 0 || shared::now_ns() >= end {
             break;
         }
-        hypercall::poll(&[port], end);
+        Hypervisor.poll(&[port], end);
     }
 }

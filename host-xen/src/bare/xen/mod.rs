@@ -3,12 +3,15 @@
 mod console;
 mod events;
 mod hypercall;
+pub mod network;
 mod shared;
 mod store;
 
-use mwasm_host_metal::bare::{fatal, request_stop, timer_rang};
+use hypercall::Hypervisor;
+use mwasm_host_metal::bare::{NETWORK, fatal, request_stop, timer_rang};
 use mwasm_host_metal::board::Board;
 use mwasm_ports::{Outcome, Ready};
+use mwasm_xen::hypercall::{Hypercalls, REASON_CRASH, REASON_POWEROFF};
 
 struct Xen;
 
@@ -33,8 +36,14 @@ pub fn interrupt() {
     events::take(|port| {
         if port == events::timer() {
             timer_rang(&BOARD);
-        } else if port == store::port() && store::shutdown_requested() {
-            request_stop(&BOARD);
+        } else if port == store::port() {
+            if store::shutdown_requested() {
+                request_stop(&BOARD);
+            }
+            // The network device may have an answer, or another half.
+            NETWORK.ring();
+        } else if events::is_network(port) {
+            NETWORK.ring();
         }
     });
 }
@@ -60,7 +69,7 @@ impl Board for Xen {
     /// hypervisor keeps upcalls out from between them. Emulated ones do not always (see tests/xen/README.md), and
     /// then nothing wakes this processor again.
     fn halt(&self) {
-        hypercall::poll(&[events::timer(), console::port(), store::port()], 0);
+        events::wait();
         interrupt();
     }
 
@@ -81,11 +90,7 @@ impl Board for Xen {
     fn off(&self, outcome: Outcome) -> ! {
         store::store_exit_code(outcome.code());
         console::drain();
-        hypercall::shutdown(if outcome == Outcome::Trap {
-            hypercall::REASON_CRASH
-        } else {
-            hypercall::REASON_POWEROFF
-        });
+        Hypervisor.shutdown(if outcome == Outcome::Trap { REASON_CRASH } else { REASON_POWEROFF });
         fatal::hang()
     }
 }

@@ -1,11 +1,12 @@
 //! The page that Xen and this domain share (`struct shared_info`): pending events, the clock, the time of day.
 
 use super::super::io;
-use super::hypercall::{self, Refused};
+use super::hypercall::Hypervisor;
 use crate::pvclock::Snapshot;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use mwasm_host_metal::bare::memory;
 use mwasm_ports::NANOS_PER_SECOND;
+use mwasm_xen::hypercall::{Hypercalls, NO_MEMORY, Refused, Shared};
 
 /// Offsets in bytes: the first processor's part.
 const UPCALL_PENDING: usize = 0;
@@ -22,8 +23,6 @@ const WALL_SECONDS_HIGH: usize = 3084;
 pub const EVENT_WORDS: usize = 64;
 /// How often a structure that is being written is read again.
 const TRIES: u32 = 1000;
-/// The error number for "no memory".
-const NO_MEMORY: i64 = 12;
 
 /// Address of the page; 0 until it is mapped.
 static PAGE: AtomicUsize = AtomicUsize::new(0);
@@ -33,7 +32,7 @@ pub fn start() -> Result<(), Refused> {
     let what = "the shared information page";
     let page = memory::allocate_pages(1).ok_or(Refused { what, error: NO_MEMORY })?;
     // SAFETY: a fresh page.
-    unsafe { hypercall::map_shared_info(page as u64)? };
+    unsafe { Hypervisor.map_shared(what, Shared::Information, page as u64)? };
     PAGE.store(page as usize, Relaxed);
     Ok(())
 }
@@ -82,7 +81,7 @@ pub fn take_events(word: usize) -> u64 {
     bits.map_or(0, |bits| bits.swap(0, core::sync::atomic::Ordering::SeqCst))
 }
 
-/// Forgets that an event is pending, before it is waited for by [`hypercall::poll`].
+/// Forgets that an event is pending, before it is waited for by [`Hypercalls::poll`].
 pub fn clear_event(port: u32) {
     if let Some(bits) = field::<AtomicU64>(EVENTS_PENDING + 8 * (port as usize / 64 % EVENT_WORDS)) {
         bits.fetch_and(!(1 << (port % 64)), core::sync::atomic::Ordering::SeqCst);

@@ -1,5 +1,5 @@
 //! Xenstore's page (`xen/include/public/io/xs_wire.h`): two rings and an event channel. What is said is in
-//! [`crate::xenstore`].
+//! [`mwasm_xen::xenstore`].
 //!
 //! ```text
 //!   offset  bytes  content
@@ -8,25 +8,21 @@
 //!     2048    4*4  requests consumed, requests produced, replies consumed, replies produced
 //! ```
 
-use super::hypercall::{self, Refused};
+use super::hypercall::Hypervisor;
 use super::shared;
-use crate::ring::{Broken, Ring};
-use crate::xenstore::{Conversation, Event};
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use mwasm_host_metal::bare::memory;
 use mwasm_host_metal::exclusive::Exclusive;
 use mwasm_host_metal::page::{PAGE_BYTES, Prot};
 use mwasm_host_metal::tables::Kind;
 use mwasm_ports::NANOS_PER_SECOND;
+use mwasm_xen::hypercall::{Hypercalls, NO_MEMORY, PARAM_STORE_FRAME, PARAM_STORE_PORT, Refused};
+use mwasm_xen::ring::{Broken, Ring};
+use mwasm_xen::xenstore::{Conversation, Event};
 
-/// Parameters of the domain: the page's frame number, and the event channel.
-const PARAM_FRAME: u32 = 1;
-const PARAM_PORT: u32 = 2;
 const RING_BYTES: usize = 1024;
 /// How long xenstore may take to store the exit code before the domain ends anyway, in nanoseconds.
 const STORE_NS: u64 = NANOS_PER_SECOND;
-/// The error number for "no memory".
-const NO_MEMORY: i64 = 12;
 
 /// Layout of the page.
 #[repr(C)]
@@ -41,19 +37,21 @@ struct Page {
 
 static PAGE: AtomicUsize = AtomicUsize::new(0);
 static PORT: AtomicU32 = AtomicU32::new(0);
+/// Counts the port's events, for drivers that wait for an answer.
+pub static NEWS: AtomicU32 = AtomicU32::new(0);
 static CONVERSATION: Exclusive<Conversation> = Exclusive::new(Conversation::new());
 
 /// Maps the page, and asks to be told of `xl shutdown`.
 pub fn start() -> Result<(), Refused> {
     let what = "xenstore's page";
-    let frame = hypercall::hvm_param(what, PARAM_FRAME)?;
-    let port = hypercall::hvm_param("xenstore's event channel", PARAM_PORT)? as u32;
+    let frame = Hypervisor.hvm_param(what, PARAM_STORE_FRAME)?;
+    let port = Hypervisor.hvm_param("xenstore's event channel", PARAM_STORE_PORT)? as u32;
     let page = memory::map_physical(frame << 12, PAGE_BYTES, Prot::READ_WRITE, Kind::Memory);
     PAGE.store(page.map_err(|_| Refused { what, error: NO_MEMORY })? as usize, Relaxed);
     PORT.store(port, Relaxed);
     // A broken ring only means that nobody will ask this domain to end.
     let _ = rings().map(|(requests, _)| Conversation::watch(&requests));
-    hypercall::notify(port);
+    Hypervisor.notify(port);
     Ok(())
 }
 
@@ -62,9 +60,35 @@ pub fn port() -> u32 {
     PORT.load(Relaxed)
 }
 
-/// For the handler: whether what has come asks for the end.
+/// For the handler: takes in what has come; whether it asks for the end.
 pub fn shutdown_requested() -> bool {
-    receive() == Ok(Some(Event::Shutdown))
+    let requested = receive() == Ok(Some(Event::Shutdown));
+    NEWS.fetch_add(1, Relaxed);
+    requested
+}
+
+/// Lets a driver ask, and look for its answer. Interrupts are off.
+pub fn talk(f: &mut dyn FnMut(&mut Conversation, &Ring<'_>)) {
+    let Some((requests, _)) = rings() else { return };
+    CONVERSATION.try_with(|talk| {
+        let before = requests.filled();
+        f(talk, &requests);
+        if requests.filled() != before {
+            Hypervisor.notify(PORT.load(Relaxed));
+        }
+    });
+}
+
+/// Waits until an event has come, or until `end_ns`; whether it came. What it brought is handled as if it had interrupted
+/// the app. Interrupts are off.
+pub fn wait(end_ns: u64) -> bool {
+    let before = NEWS.load(Relaxed);
+    let port = PORT.load(Relaxed);
+    if port != 0 {
+        Hypervisor.poll(&[port], end_ns);
+    }
+    super::interrupt();
+    NEWS.load(Relaxed) != before
 }
 
 /// Leaves the exit code in xenstore.
@@ -74,20 +98,20 @@ pub fn store_exit_code(code: u8) {
     if Conversation::store_exit_code(&requests, code) != Ok(true) {
         return;
     }
-    hypercall::notify(port);
+    Hypervisor.notify(port);
     loop {
         shared::clear_event(port);
         if receive() != Ok(None) || shared::now_ns() >= end {
             break;
         }
-        hypercall::poll(&[port], end);
+        Hypervisor.poll(&[port], end);
     }
 }
 
 fn receive() -> Result<Option<Event>, Broken> {
     let (requests, replies) = rings().ok_or(Broken)?;
     let event = CONVERSATION.try_with(|talk| talk.receive(&replies, &requests)).unwrap_or(Ok(None));
-    hypercall::notify(PORT.load(Relaxed));
+    Hypervisor.notify(PORT.load(Relaxed));
     event
 }
 

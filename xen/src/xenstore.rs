@@ -1,33 +1,90 @@
-//! Messages of xenstore (`xen/include/public/io/xs_wire.h`), and what this kernel says with them.
+//! Messages of xenstore (`xen/include/public/io/xs_wire.h`), and what this domain says with them.
 //!
-//! Three things are said: watch `control/shutdown`; when it changed, read it, and if it holds a request, answer by
-//! emptying it; at the end, write the exit code to [`EXIT_CODE_NODE`]. All of it fits into [`Conversation`], which is
-//! fed bytes as they come and can be used from an interrupt handler: it never waits and never allocates.
+//! Xenstore is a tree of small values that all domains see, each as far as it may. It speaks through two byte rings
+//! ([`ring`](crate::ring)): requests go out, replies come back with the number of their request, and a message comes unasked when a
+//! node changes that somebody here watches.
+//!
+//! Two kinds of talk go on at the same time, in one [`Conversation`]:
+//!
+//! * The domain's own: it watches `control/shutdown`; when that changes, it reads it, and if it holds a request, answers by emptying it.
+//!   At the end it writes its exit code to [`EXIT_CODE_NODE`]. All that happens in [`Conversation::receive`], which is fed bytes as they
+//!   come and can be called from an interrupt handler: it never waits and never allocates.
+//! * That of [drivers](crate::xenbus), which run outside of handlers: they [ask](Conversation::ask) one thing at a time and later
+//!   [take](Conversation::take) the answer, and hear which of their watches [fired](Conversation::fired).
 
-use crate::bytes::u32_at;
 use crate::ring::{Broken, Ring};
 
 /// Bytes of a message's header.
 pub const HEADER_BYTES: usize = 16;
 /// The largest payload, in bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 4096;
+/// The largest answer that a driver can take, in bytes: paths, names of nodes and numbers.
+pub const MAX_ANSWER_BYTES: usize = 512;
+/// Watches of drivers.
+pub const MAX_WATCHES: u32 = 32;
 /// Where the exit code goes, relative to the domain's own directory, as decimal digits.
 pub const EXIT_CODE_NODE: &[u8] = b"data/mwasm/exit-code";
 /// Where a request to end comes from.
 const SHUTDOWN_NODE: &[u8] = b"control/shutdown";
 /// Values of [`SHUTDOWN_NODE`] that ask for the end.
 const REQUESTS: [&[u8]; 3] = [b"poweroff", b"halt", b"reboot"];
+/// What is before the number in the token of a driver's watch.
+const TOKEN_PREFIX: u8 = b'w';
 
-const READ: u32 = 2;
-const WATCH: u32 = 4;
-const WRITE: u32 = 11;
 const WATCH_EVENT: u32 = 15;
+const ERROR: u32 = 16;
 
-/// What this kernel calls its messages: the request number says what a reply is about.
+/// What this domain calls its messages: the request number says what a reply is about.
 const ID_WATCH: u32 = 1;
 const ID_READ: u32 = 2;
 const ID_ANSWER: u32 = 3;
 const ID_EXIT_CODE: u32 = 4;
+/// The first number of drivers.
+const ID_DRIVERS: u32 = 1 << 16;
+
+/// What can be asked, by its number in a message's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Request {
+    /// The names below a node: `PATH\0`.
+    Directory = 1,
+    /// The value of a node: `PATH\0`.
+    Read = 2,
+    /// To be told of changes at a node and below: `PATH\0TOKEN\0`.
+    Watch = 4,
+    /// Not to be told any more: `PATH\0TOKEN\0`.
+    Unwatch = 5,
+    /// To change the value of a node: `PATH\0VALUE`.
+    Write = 11,
+}
+
+const WATCH: u32 = Request::Watch as u32;
+const READ: u32 = Request::Read as u32;
+const WRITE: u32 = Request::Write as u32;
+
+/// The number of a request, which its answer has, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u32);
+
+/// The answer to a driver's request.
+#[derive(Debug)]
+struct Answer {
+    /// Of which request; nobody asks while it is `None`.
+    ticket: Option<Ticket>,
+    /// Whether the answer has come, and is that the request is refused.
+    state: Option<Result<(), Failed>>,
+    bytes: [u8; MAX_ANSWER_BYTES],
+    length: usize,
+}
+
+/// Why there is no answer that could be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// Xenstore refuses: most often there is no such node, or no right to it.
+    Refused,
+    /// The answer is longer than [`MAX_ANSWER_BYTES`].
+    TooLong,
+}
 
 /// What a message from xenstore means here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +101,50 @@ pub struct Conversation {
     /// Header and payload of the message that is arriving.
     message: [u8; HEADER_BYTES + MAX_PAYLOAD_BYTES],
     arrived: usize,
+    /// Requests of drivers so far.
+    asked: u32,
+    answer: Answer,
+    /// One bit for each watch that fired.
+    fired: u32,
 }
 
 impl Conversation {
     /// Nothing has come yet.
     pub const fn new() -> Self {
-        Self { message: [0; HEADER_BYTES + MAX_PAYLOAD_BYTES], arrived: 0 }
+        let answer = Answer { ticket: None, state: None, bytes: [0; MAX_ANSWER_BYTES], length: 0 };
+        Self { message: [0; HEADER_BYTES + MAX_PAYLOAD_BYTES], arrived: 0, asked: 0, answer, fired: 0 }
+    }
+
+    /// For a driver: sends a request, whose payload is `parts` in a row. `None`: another one is under way, or the ring is full; to be
+    /// tried again when there are news.
+    pub fn ask(&mut self, requests: &Ring<'_>, request: Request, parts: &[&[u8]]) -> Result<Option<Ticket>, Broken> {
+        let ticket = Ticket(ID_DRIVERS | (self.asked & (ID_DRIVERS - 1)));
+        if self.answer.ticket.is_some() || !send(requests, request as u32, ticket.0, parts)? {
+            return Ok(None);
+        }
+        self.asked = self.asked.wrapping_add(1);
+        self.answer.ticket = Some(ticket);
+        self.answer.state = None;
+        Ok(Some(ticket))
+    }
+
+    /// For a driver: passes the answer to `ticket` to `take`, once it has come.
+    pub fn take<R>(&mut self, ticket: Ticket, take: impl FnOnce(Result<&[u8], Failed>) -> R) -> Option<R> {
+        let answer = &mut self.answer;
+        if answer.ticket != Some(ticket) {
+            return None;
+        }
+        let state = answer.state?;
+        answer.ticket = None;
+        Some(take(state.map(|()| answer.bytes.get(..answer.length).unwrap_or_default())))
+    }
+
+    /// For a driver: whether its watch has fired since this was asked last. A watch fires once at its start.
+    pub fn fired(&mut self, watch: u32) -> bool {
+        let bit = 1u32.checked_shl(watch).unwrap_or(0);
+        let fired = self.fired & bit != 0;
+        self.fired &= !bit;
+        fired
     }
 
     /// Asks to be told of requests to end.
@@ -99,13 +194,32 @@ impl Conversation {
         if bytes <= MAX_PAYLOAD_BYTES { Ok(bytes) } else { Err(Broken) }
     }
 
-    fn handle(&self, requests: &Ring<'_>) -> Result<Option<Event>, Broken> {
+    fn handle(&mut self, requests: &Ring<'_>) -> Result<Option<Event>, Broken> {
         let kind = u32_at(&self.message, 0).ok_or(Broken)?;
         let id = u32_at(&self.message, 4).ok_or(Broken)?;
         let payload = self.message.get(HEADER_BYTES..self.arrived).ok_or(Broken)?;
         match (kind, id) {
-            (WATCH_EVENT, _) => {
-                send(requests, READ, ID_READ, &[SHUTDOWN_NODE, b"\0"])?;
+            (WATCH_EVENT, _) => match watch_of(payload) {
+                Some(watch) => {
+                    self.fired |= 1 << watch;
+                    Ok(None)
+                }
+                None => {
+                    send(requests, READ, ID_READ, &[SHUTDOWN_NODE, b"\0"])?;
+                    Ok(None)
+                }
+            },
+            (_, ID_DRIVERS..) if self.answer.ticket == Some(Ticket(id)) => {
+                let answer = &mut self.answer;
+                answer.state = Some(match answer.bytes.get_mut(..payload.len()) {
+                    _ if kind == ERROR => Err(Failed::Refused),
+                    Some(bytes) => {
+                        bytes.copy_from_slice(payload);
+                        answer.length = payload.len();
+                        Ok(())
+                    }
+                    None => Err(Failed::TooLong),
+                });
                 Ok(None)
             }
             (READ, ID_READ) if REQUESTS.contains(&payload) => {
@@ -122,6 +236,22 @@ impl Default for Conversation {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The token of a driver's watch.
+pub fn token(watch: u32) -> [u8; 3] {
+    [TOKEN_PREFIX, b'0' + (watch / 10 % 10) as u8, b'0' + (watch % 10) as u8]
+}
+
+/// Which driver's watch a message is about: `PATH\0TOKEN\0`.
+fn watch_of(payload: &[u8]) -> Option<u32> {
+    let found = payload.strip_suffix(b"\0")?.rsplit(|byte| *byte == 0).next()?;
+    (0..MAX_WATCHES).find(|watch| token(*watch) == found)
+}
+
+/// The 32-bit integer at `at` of a message.
+fn u32_at(message: &[u8], at: usize) -> Option<u32> {
+    message.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
 }
 
 /// Puts one whole message into the ring; `false` if it does not fit now.
@@ -192,6 +322,42 @@ mod tests {
         // Our own answer changes the node again, to nothing.
         send(&replies.ring(), READ, ID_READ, &[]).unwrap();
         assert_eq!(talk.receive(&replies.ring(), &requests.ring()), Ok(None));
+    }
+
+    #[test]
+    fn drivers_ask_one_thing_at_a_time_and_get_their_own_answer() {
+        let (requests, replies, mut talk) = (Wire::new(), Wire::new(), Conversation::new());
+        let ring = requests.ring();
+        let ticket = talk.ask(&ring, Request::Read, &[b"device/vif/0/mac\0"]).unwrap().unwrap();
+        assert_eq!(talk.ask(&ring, Request::Read, &[b"x\0"]), Ok(None), "one at a time");
+        let (kind, id, payload) = requests.next().unwrap();
+        assert_eq!((kind, payload.as_slice()), (READ, &b"device/vif/0/mac\0"[..]));
+        assert_eq!(talk.take(ticket, |_| ()), None, "it has not come");
+        // An answer to nobody, and the right one.
+        send(&replies.ring(), READ, id + 1, &[b"stale"]).unwrap();
+        send(&replies.ring(), READ, id, &[b"00:16:3e:00:00:01"]).unwrap();
+        assert_eq!(talk.receive(&replies.ring(), &ring), Ok(None));
+        assert_eq!(talk.take(ticket, |answer| answer.map(<[u8]>::to_vec)), Some(Ok(b"00:16:3e:00:00:01".to_vec())));
+        assert_eq!(talk.take(ticket, |_| ()), None, "it was taken");
+        for (kind, payload, failed) in
+            [(ERROR, b"ENOENT\0".to_vec(), Failed::Refused), (READ, vec![b'x'; MAX_ANSWER_BYTES + 1], Failed::TooLong)]
+        {
+            let ticket = talk.ask(&ring, Request::Read, &[b"x\0"]).unwrap().unwrap();
+            send(&replies.ring(), kind, requests.next().unwrap().1, &[&payload]).unwrap();
+            assert_eq!(talk.receive(&replies.ring(), &ring), Ok(None));
+            assert_eq!(talk.take(ticket, |answer| answer.map(<[u8]>::to_vec)), Some(Err(failed)));
+        }
+    }
+
+    #[test]
+    fn watches_of_drivers_and_the_domains_own_are_kept_apart() {
+        let (requests, replies, mut talk) = (Wire::new(), Wire::new(), Conversation::new());
+        send(&replies.ring(), WATCH_EVENT, 0, &[b"device/vif/0/state\0", &token(31), b"\0"]).unwrap();
+        assert_eq!(talk.receive(&replies.ring(), &requests.ring()), Ok(None));
+        assert!(!talk.fired(1) && talk.fired(31) && !talk.fired(31) && !talk.fired(32));
+        send(&replies.ring(), WATCH_EVENT, 0, &[b"control/shutdown\0stop\0"]).unwrap();
+        assert_eq!(talk.receive(&replies.ring(), &requests.ring()), Ok(None));
+        assert_eq!(requests.next(), Some((READ, ID_READ, b"control/shutdown\0".to_vec())));
     }
 
     #[test]

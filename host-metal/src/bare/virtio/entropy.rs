@@ -1,16 +1,15 @@
 //! Randomness from a virtio entropy device (virtio 1.2, section 5.4) on virtio-mmio.
 
-use super::memory;
+use super::{Identity, find};
+use crate::bare::{fatal, memory};
 use crate::exclusive::Exclusive;
-use crate::page::{PAGE_BYTES, Prot};
-use crate::tables::Kind;
+use crate::page::PAGE_BYTES;
 use core::ptr::NonNull;
 use mwasm_ports::{Entropy, EntropyError, NANOS_PER_SECOND};
 use virtio_drivers::device::common::Feature;
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::mmio::MmioTransport;
 use virtio_drivers::transport::{DeviceType, Transport};
-use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
 /// The one queue of the device.
 const QUEUE: u16 = 0;
@@ -18,36 +17,6 @@ const QUEUE: u16 = 0;
 const QUEUE_SIZE: usize = 2;
 /// How long the device may take for one request, in nanoseconds. It is served by the machine below, not by the network.
 const PATIENCE_NS: u64 = 5 * NANOS_PER_SECOND;
-
-/// Memory for devices: the identity map.
-struct Identity;
-
-// SAFETY: pages come zeroed and from nowhere else; they and everything shared have the physical addresses that are
-// returned.
-unsafe impl Hal for Identity {
-    fn dma_alloc(pages: usize, _direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
-        match memory::allocate_pages(pages).and_then(NonNull::new) {
-            Some(start) => (start.as_ptr() as PhysAddr, start),
-            // Physical address 0 says that there is no memory.
-            None => (0, NonNull::dangling()),
-        }
-    }
-
-    /// The device is used to the end.
-    unsafe fn dma_dealloc(_physical: PhysAddr, _start: NonNull<u8>, _pages: usize) -> i32 {
-        0
-    }
-
-    unsafe fn mmio_phys_to_virt(physical: PhysAddr, _bytes: usize) -> NonNull<u8> {
-        NonNull::new(physical as usize as *mut u8).unwrap_or(NonNull::dangling())
-    }
-
-    unsafe fn share(buffer: NonNull<[u8]>, _direction: BufferDirection) -> PhysAddr {
-        memory::physical_of(buffer.as_ptr().cast::<u8>() as usize).unwrap_or(0)
-    }
-
-    unsafe fn unshare(_physical: PhysAddr, _buffer: NonNull<[u8]>, _direction: BufferDirection) {}
-}
 
 struct Device {
     transport: MmioTransport<'static>,
@@ -65,18 +34,10 @@ pub struct VirtioEntropy(Exclusive<Device>);
 impl VirtioEntropy {
     /// The first entropy device among virtio-mmio `windows` (physical address and length in bytes).
     pub fn find(windows: impl Iterator<Item = (u64, usize)>) -> Option<Self> {
-        windows.into_iter().find_map(|(physical, bytes)| {
-            let registers = memory::map_physical(physical, bytes, Prot::READ_WRITE, Kind::Device).ok()?;
-            // SAFETY: the caller names a virtio-mmio window, and it was just mapped.
-            let transport = unsafe { MmioTransport::new(NonNull::new(registers)?.cast(), bytes) }.ok()?;
-            Self::open(transport)
-        })
+        Self::open(find(windows, DeviceType::EntropySource)?.transport)
     }
 
     fn open(mut transport: MmioTransport<'static>) -> Option<Self> {
-        if transport.device_type() != DeviceType::EntropySource {
-            return None;
-        }
         transport.begin_init(Feature::VERSION_1);
         let queue = VirtQueue::new(&mut transport, QUEUE, false, false).ok()?;
         transport.finish_init();
@@ -119,7 +80,7 @@ impl Device {
         if self.queue.should_notify() {
             self.transport.notify(QUEUE);
         }
-        let board = super::fatal::board().ok_or(EntropyError)?;
+        let board = fatal::board().ok_or(EntropyError)?;
         let end = board.now_ns().saturating_add(PATIENCE_NS);
         while !self.queue.can_pop() {
             if board.now_ns() > end {

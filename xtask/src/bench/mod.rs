@@ -4,6 +4,8 @@
 //! to its exit as a desktop image, as a static C program, and under the reference runtime with the app compiled beforehand. The programs
 //! take turns, so that whatever else the machine does hits all of them.
 
+mod http;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,6 +22,15 @@ pub struct Arguments {
     /// How often each program is started
     #[arg(long, default_value_t = 100)]
     runs: u32,
+    #[command(subcommand)]
+    subject: Option<Subject>,
+}
+
+/// What else can be measured.
+#[derive(clap::Subcommand)]
+enum Subject {
+    /// HTTP servers: desktop images, the reference runtime, nginx and hyper
+    Http(http::Arguments),
 }
 
 /// A program to be timed.
@@ -31,6 +42,9 @@ struct Contender {
 
 /// Runs the benchmarks.
 pub fn main(arguments: &Arguments) -> Result<()> {
+    if let Some(Subject::Http(arguments)) = &arguments.subject {
+        return http::main(arguments);
+    }
     build::main(&build::Arguments {})?;
     guests::ensure(&["hello-rust", "hello-python"])?;
     let work = paths::target()?.join("bench");
