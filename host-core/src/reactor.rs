@@ -140,7 +140,11 @@ impl Reactor {
                 return Ok(output);
             }
             self.work(&mut context);
-            self.advance();
+            if woken.0.load(Ordering::Relaxed) {
+                self.advance();
+            } else if let Some(network) = &self.ports.network {
+                network.advance_before_park();
+            }
             while !woken.0.load(Ordering::Relaxed) {
                 self.park(grace_until_ns)?;
             }
@@ -191,13 +195,15 @@ impl Reactor {
     fn park(&self, grace_until_ns: Option<u64>) -> Result<(), Stopped> {
         let (mut deadline_ns, mut interest) = self.waiters.lock().next();
         deadline_ns = deadline_ns.into_iter().chain(grace_until_ns).min();
+        let waits_for_time = deadline_ns.is_some();
         if let Some(network) = &self.ports.network {
             deadline_ns = deadline_ns.into_iter().chain(network.deadline_ns()).min();
             interest = interest.with(Ready::NETWORK);
         }
         let happened = self.ports.idle.park(deadline_ns, interest);
         self.advance();
-        let now_ns = self.ports.clock.monotonic_ns();
+        // A clock costs a system call or a trap on some machines.
+        let now_ns = if waits_for_time { self.ports.clock.monotonic_ns() } else { 0 };
         while let Some(waker) = self.waiters.lock().take_ready(now_ns, happened) {
             waker.wake();
         }

@@ -110,6 +110,11 @@ pub struct NetStatus {
 pub trait Network: Send + Sync {
     /// Takes in what has come, sends what waits, and wakes whoever that concerns.
     fn advance(&self);
+    /// As [`Network::advance`], where the machine is about to park: what came may be left to [`Idle::park`](crate::Idle::park), which then
+    /// returns at once.
+    fn advance_before_park(&self) {
+        self.advance();
+    }
     /// When [`Network::advance`] must be called at the latest, on the monotonic clock in nanoseconds.
     fn deadline_ns(&self) -> Option<u64>;
     /// What the machine's network is set up to now.

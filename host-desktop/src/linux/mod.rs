@@ -3,7 +3,7 @@
 mod directory;
 pub mod session;
 
-use crate::network::Linux;
+use crate::network::{Linux, Tap};
 use crate::ports::Process;
 use mwasm_host_core::run::App;
 use mwasm_host_core::{State, engine, fs::Dir, registry};
@@ -29,7 +29,8 @@ pub fn run(component: &[u8], plan: &Plan<'static>, dirs: &[HostDir]) -> Result<O
     let mut ports = Process::ports();
     Process::open_entropy(&mut ports);
     if !plan.policy.is_empty() {
-        Linux::open(&mut ports, plan).map_err(Error::msg)?;
+        let open = if plan.net.tap.is_empty() { Linux::open } else { Tap::open };
+        open(&mut ports, plan).map_err(Error::msg)?;
     }
     run_on(ports, component, plan, dirs)
 }

@@ -20,6 +20,7 @@ mod error;
 mod files;
 mod options;
 mod poller;
+mod tap;
 mod tcp;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
@@ -38,6 +39,7 @@ use mwasm_plan::net::{Policy, Protocol};
 use mwasm_ports::network::{NetError, NetStatus, Network, TcpBound, UdpSocket};
 use mwasm_ports::{Idle, Ports, Ready};
 use poller::{Poller, Watched};
+pub use tap::Tap;
 
 /// The kernel's sockets.
 pub struct Linux {
@@ -90,6 +92,9 @@ impl Network for Linux {
     fn advance(&self) {
         self.poller.advance();
     }
+
+    /// Everything was sent when it was given; what came ends the park.
+    fn advance_before_park(&self) {}
 
     fn deadline_ns(&self) -> Option<u64> {
         self.poller.deadline_ns()

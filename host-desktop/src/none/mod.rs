@@ -5,7 +5,7 @@ mod memory;
 pub(crate) mod start;
 mod traps;
 
-use crate::network::Linux;
+use crate::network::{Linux, Tap};
 use crate::ports::Process;
 use core::fmt::Write;
 use mwasm_plan::Plan;
@@ -24,6 +24,12 @@ pub fn mwasm_port_entropy(ports: &mut Ports, _plan: &Plan<'static>) -> Result<()
 #[unsafe(no_mangle)]
 pub fn mwasm_port_network(ports: &mut Ports, plan: &Plan<'static>) -> Result<(), &'static str> {
     Linux::open(ports, plan)
+}
+
+/// Opens our own stack over the TAP device that the plan names.
+#[unsafe(no_mangle)]
+pub fn mwasm_port_network_tap(ports: &mut Ports, plan: &Plan<'static>) -> Result<(), &'static str> {
+    Tap::open(ports, plan)
 }
 
 /// Standard error, for the last words of a host that cannot go on.
