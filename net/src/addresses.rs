@@ -23,6 +23,8 @@ const REPLUGGED_NS: u64 = 60 * NANOS_PER_SECOND;
 /// How long a DHCP server may take to offer an address, and to give it, before it is asked again.
 const DISCOVER_AGAIN: Duration = Duration::from_secs(3);
 const REQUEST_AGAIN: Duration = Duration::from_secs(2);
+/// How many messages the DHCP client sends in a second at most.
+const DHCP_MESSAGES_PER_SECOND: u32 = 4;
 const DNS_PORT: u16 = 53;
 const OPTION_HOST_NAME: u8 = 12;
 const LOOPBACK_V4: (IpAddr, u8) = (IpAddr::V4(Ipv4Addr::LOCALHOST), 8);
@@ -43,6 +45,8 @@ struct Dhcp {
     hostname: &'static [DhcpOption<'static>],
     /// Until when the lease of before the cable was unplugged is kept.
     keep_until_ns: u64,
+    /// When the last second began in which something was sent, and how often that was.
+    sent: (u64, u32),
 }
 
 /// All that the machine knows about where it is.
@@ -96,6 +100,22 @@ impl Addresses {
     /// The sockets that DHCP's datagrams are for.
     pub(crate) fn dhcp_set(&mut self) -> Option<&mut SocketSet<'static>> {
         self.dhcp.as_mut().map(|dhcp| &mut dhcp.set)
+    }
+
+    /// The DHCP client has sent something.
+    pub(crate) fn dhcp_sent(&mut self, now_ns: u64) {
+        if let Some(Dhcp { sent: (since_ns, count), .. }) = &mut self.dhcp {
+            if now_ns.saturating_sub(*since_ns) >= NANOS_PER_SECOND {
+                (*since_ns, *count) = (now_ns, 0);
+            }
+            *count += 1;
+        }
+    }
+
+    /// Before when the DHCP client may not send: a server that refuses what it has just offered is not asked without end.
+    pub(crate) fn dhcp_not_before_ns(&self) -> u64 {
+        let too_many = self.dhcp.as_ref().map(|dhcp| dhcp.sent).filter(|(_, count)| *count >= DHCP_MESSAGES_PER_SECOND);
+        too_many.map_or(0, |(since_ns, _)| since_ns + NANOS_PER_SECOND)
     }
 
     /// The cable was plugged in: this may be another network now.
@@ -273,7 +293,7 @@ impl Dhcp {
         socket.set_outgoing_options(hostname);
         let mut set = SocketSet::new(Vec::new());
         let handle = set.add(socket);
-        Self { set, handle, hostname, keep_until_ns: 0 }
+        Self { set, handle, hostname, keep_until_ns: 0, sent: (0, 0) }
     }
 }
 

@@ -172,11 +172,17 @@ impl Core {
             return Some(self.now_ns);
         }
         let timers = self.timers.first().map(|(at_ns, _)| *at_ns);
-        let dhcp = self.addresses.dhcp_set().and_then(|set| self.ethernet.poll_at(instant(self.now_ns), set));
-        let dhcp = dhcp.map(|at| at.total_micros().unsigned_abs() * 1000);
+        let dhcp = self.dhcp_deadline_ns();
         let addresses = self.addresses.deadline_ns(self.now_ns);
         let datagrams = self.courier.deadline_ns();
         [timers, dhcp, addresses, self.half_open.deadline_ns(), datagrams].into_iter().flatten().min()
+    }
+
+    /// When the DHCP client has something to do.
+    fn dhcp_deadline_ns(&mut self) -> Option<u64> {
+        let not_before_ns = self.addresses.dhcp_not_before_ns();
+        let at = self.ethernet.poll_at(instant(self.now_ns), self.addresses.dhcp_set()?)?;
+        Some((at.total_micros().unsigned_abs() * 1000).max(not_before_ns))
     }
 
     /// How many sockets there are, as the limit counts them.
@@ -294,13 +300,14 @@ impl Core {
 
     fn run_addresses(&mut self, device: &dyn NetDevice) {
         let now = instant(self.now_ns);
-        if let Some(set) = self.addresses.dhcp_set()
-            && self.ethernet.poll_at(now, set).is_some_and(|at| at <= now)
+        if self.dhcp_deadline_ns().is_some_and(|at_ns| at_ns <= self.now_ns)
+            && let Some(set) = self.addresses.dhcp_set()
         {
             let out = Out::Device(device);
             let finishes = self.info.transmit_checksums;
             let mut port = Port::new(out, Link::Ethernet, self.mtu_bytes, finishes, &mut self.statistics);
             self.ethernet.poll_egress(now, &mut port, set);
+            self.addresses.dhcp_sent(self.now_ns);
         }
         if self.addresses.slaac.as_mut().is_some_and(|slaac| slaac.take_solicitation(self.now_ns)) {
             crate::reply::router_solicitation(self.info.mac, &mut self.reply);

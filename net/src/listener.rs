@@ -24,7 +24,7 @@ use crate::connection::{Alone, BUFFER_BYTES, Connection, Link, Phase, window_shi
 use crate::handshake::{Control, HalfOpen, Head, Key, bare};
 use crate::inner::{Core, instant};
 use crate::packet::{IPV6_HEADER_BYTES, Packet, Segment, TCP_HEADER_BYTES};
-use crate::port::{Out, Port};
+use crate::port::{LOOP_MTU_BYTES, Out, Port};
 use crate::reply;
 use crate::slab::Id;
 
@@ -86,7 +86,7 @@ impl Core {
         let options = listener.options;
         let (receive_bytes, _) = self.buffer_bytes(&options);
         let ip_bytes = if entry.local.is_ipv4() { IPV4_HEADER_BYTES } else { IPV6_HEADER_BYTES };
-        let mtu_bytes = if entry.link == Link::Loop { usize::from(u16::MAX) } else { self.mtu_bytes };
+        let mtu_bytes = if entry.link == Link::Loop { LOOP_MTU_BYTES } else { self.mtu_bytes };
         let mut tcp = bare(entry.local, entry.remote, entry.sequence, entry.syn.sequence.wrapping_add(1));
         tcp.control = TcpControl::Syn;
         tcp.window_len = u16::try_from(receive_bytes).unwrap_or(u16::MAX);

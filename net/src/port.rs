@@ -21,8 +21,8 @@ use crate::Statistics;
 use crate::connection::Link;
 use crate::packet::{PROTOCOL_UDP, Unfinished, asks_for_neighbour};
 
-/// The largest packet between sockets of this machine, in bytes.
-const LOOP_MTU_BYTES: usize = 65_535;
+/// The largest packet between sockets of this machine, in bytes. Several fit in a usual window, so that acknowledgements are not delayed.
+pub(crate) const LOOP_MTU_BYTES: usize = 16_384;
 /// How many packets between sockets of this machine may be under way. A window's worth of each connection fits in few of them.
 const MAX_LOOPED: usize = 256;
 
@@ -239,7 +239,9 @@ impl phy::TxToken for Outgoing<'_> {
                 let mut buffer = packets.spare.pop().unwrap_or_default();
                 buffer.resize(bytes, 0);
                 let result = write(&mut buffer);
-                if let Some(unfinished) = Unfinished::of(&buffer, 0) {
+                if sequence_shift != 0
+                    && let Some(unfinished) = Unfinished::of(&buffer, 0)
+                {
                     unfinished.shift_sequence(&mut buffer, sequence_shift);
                 }
                 packets.packets.push_back(buffer);

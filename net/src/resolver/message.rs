@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn names_have_one_form() {
         assert_eq!(canonical("WWW.Example."), Some("www.example".to_string()));
-        for wrong in ["", ".", "a..b", ".a", &"a".repeat(64), &"a.".repeat(127), "a b", "ü.example"] {
+        for wrong in ["", ".", "a..b", ".a", &"a".repeat(64), &"a.".repeat(128), "a b", "ü.example"] {
             assert_eq!(canonical(wrong), None, "{wrong}");
         }
     }

@@ -20,6 +20,8 @@ use std::task::{Context, Poll, Wake, Waker};
 pub const SECOND: u64 = 1_000_000_000;
 /// A test that takes longer than this in virtual time hangs.
 const MOST_NS: u64 = 4 * 3600 * SECOND;
+/// A test that takes more steps than this goes in a circle.
+const MOST_STEPS: u64 = 3_000_000;
 pub const SERVER: &str = "10.0.0.1";
 pub const CLIENT: &str = "10.0.0.2";
 
@@ -92,6 +94,7 @@ impl World {
         let waker = Waker::from(woken.clone());
         loop {
             self.steps.set(self.steps.get() + 1);
+            assert!(self.steps.get() < MOST_STEPS, "the test goes in a circle");
             if woken.0.swap(false, Ordering::Relaxed)
                 && let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker))
             {

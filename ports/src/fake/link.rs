@@ -8,6 +8,7 @@ use crate::net_device::{
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many frames wait on a cable for each side, like the rings of real devices.
@@ -18,57 +19,78 @@ const SPARE_FRAMES: usize = QUEUE_FRAMES;
 /// One end of a cable.
 pub struct LinkEnd {
     info: NetDeviceInfo,
-    end: usize,
-    cable: Arc<Mutex<Cable>>,
+    incoming: Arc<Wire>,
+    outgoing: Arc<Wire>,
+}
+
+/// One direction of a cable.
+#[derive(Default)]
+struct Wire {
+    /// How many frames are on their way, so that whoever only wants to know needs no lock.
+    count: AtomicUsize,
+    unplugged: AtomicBool,
+    frames: Mutex<Frames>,
 }
 
 #[derive(Default)]
-struct Cable {
-    /// Frames on their way to each end, and whether a checksum in them was left out.
-    to: [VecDeque<(Vec<u8>, bool)>; 2],
+struct Frames {
+    /// Frames on their way, and whether a checksum in them was left out.
+    queue: VecDeque<(Vec<u8>, bool)>,
     spare: Vec<Vec<u8>>,
-    unplugged: bool,
-    flushes: u64,
+}
+
+impl Wire {
+    fn frames(&self) -> MutexGuard<'_, Frames> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, frame: Vec<u8>, unfinished: bool) {
+        self.frames().queue.push_back((frame, unfinished));
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn pop(&self) -> Option<(Vec<u8>, bool)> {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let frame = self.frames().queue.pop_front()?;
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        Some(frame)
+    }
+
+    fn plug(&self, plugged: bool) {
+        self.unplugged.store(!plugged, Ordering::Relaxed);
+        while !plugged && self.pop().is_some() {}
+    }
 }
 
 /// A cable between two devices with an MTU of `mtu_bytes`. With `checksums`, the devices finish checksums, or rather leave them out,
 /// since the frames never leave the machine.
 pub fn link(mtu_bytes: u16, checksums: bool) -> [Arc<LinkEnd>; 2] {
-    let cable = Arc::new(Mutex::new(Cable::default()));
-    [0, 1].map(|end| {
-        let mac: MacAddress = [0x02, 0, 0, 0, 0, end as u8 + 1];
+    let (one, other) = (Arc::new(Wire::default()), Arc::new(Wire::default()));
+    let end = |number: u8, incoming: &Arc<Wire>, outgoing: &Arc<Wire>| {
+        let mac: MacAddress = [0x02, 0, 0, 0, 0, number];
         let info = NetDeviceInfo { mac, mtu_bytes, transmit_checksums: checksums };
-        Arc::new(LinkEnd { info, end, cable: cable.clone() })
-    })
+        Arc::new(LinkEnd { info, incoming: incoming.clone(), outgoing: outgoing.clone() })
+    };
+    [end(1, &one, &other), end(2, &other, &one)]
 }
 
 impl LinkEnd {
-    fn cable(&self) -> MutexGuard<'_, Cable> {
-        self.cable.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Plugs the cable in or out, for both ends. Frames on their way are lost when it is pulled.
     pub fn plug(&self, plugged: bool) {
-        let mut cable = self.cable();
-        cable.unplugged = !plugged;
-        if !plugged {
-            cable.to.iter_mut().for_each(VecDeque::clear);
-        }
+        self.incoming.plug(plugged);
+        self.outgoing.plug(plugged);
     }
 
     /// Puts a frame on the cable to the other end, whatever it holds and however full the queue is.
     pub fn inject(&self, frame: &[u8]) {
-        self.cable().to[1 - self.end].push_back((frame.to_vec(), false));
+        self.outgoing.push(frame.to_vec(), false);
     }
 
     /// Takes a frame off the cable that came to this end.
     pub fn take(&self) -> Option<Vec<u8>> {
-        self.cable().to[self.end].pop_front().map(|(frame, _)| frame)
-    }
-
-    /// How often both ends were flushed.
-    pub fn flushes(&self) -> u64 {
-        self.cable().flushes
+        self.incoming.pop().map(|(frame, _)| frame)
     }
 }
 
@@ -78,25 +100,25 @@ impl NetDevice for LinkEnd {
     }
 
     fn is_up(&self) -> bool {
-        !self.cable().unplugged
+        !self.incoming.unplugged.load(Ordering::Relaxed)
     }
 
     fn has_frame(&self) -> bool {
-        !self.cable().to[self.end].is_empty()
+        self.incoming.count.load(Ordering::Relaxed) > 0
     }
 
     fn receive(&self, take: &mut dyn FnMut(&mut [u8], ReceivedChecksum)) -> Result<bool, NetDeviceError> {
-        let Some((mut frame, unfinished)) = self.cable().to[self.end].pop_front() else { return Ok(false) };
+        let Some((mut frame, unfinished)) = self.incoming.pop() else { return Ok(false) };
         take(&mut frame, if unfinished { ReceivedChecksum::Good } else { ReceivedChecksum::Unknown });
-        let mut cable = self.cable();
-        if cable.spare.len() < SPARE_FRAMES {
-            cable.spare.push(frame);
+        let mut frames = self.incoming.frames();
+        if frames.spare.len() < SPARE_FRAMES {
+            frames.spare.push(frame);
         }
         Ok(true)
     }
 
     fn has_room(&self) -> bool {
-        self.cable().to[1 - self.end].len() < QUEUE_FRAMES
+        self.outgoing.count.load(Ordering::Relaxed) < QUEUE_FRAMES
     }
 
     fn transmit(
@@ -104,31 +126,27 @@ impl NetDevice for LinkEnd {
         bytes: usize,
         fill: &mut dyn FnMut(&mut [u8]) -> Option<TransmitChecksum>,
     ) -> Result<(), NetDeviceError> {
-        let mut frame = {
-            let mut cable = self.cable();
-            if cable.unplugged {
-                return Err(NetDeviceError::Down);
-            }
-            if bytes > usize::from(self.info.mtu_bytes) + ETHERNET_HEADER_BYTES {
-                return Err(NetDeviceError::TooLong);
-            }
-            if cable.to[1 - self.end].len() >= QUEUE_FRAMES {
-                return Err(NetDeviceError::Full);
-            }
-            cable.spare.pop().unwrap_or_default()
-        };
+        if !self.is_up() {
+            return Err(NetDeviceError::Down);
+        }
+        if bytes > usize::from(self.info.mtu_bytes) + ETHERNET_HEADER_BYTES {
+            return Err(NetDeviceError::TooLong);
+        }
+        if !self.has_room() {
+            return Err(NetDeviceError::Full);
+        }
+        let mut frame = self.outgoing.frames().spare.pop().unwrap_or_default();
         frame.resize(bytes, 0);
         let unfinished = fill(&mut frame).is_some();
         if unfinished && !self.info.transmit_checksums {
             return Err(NetDeviceError::Broken("a checksum was asked for that this device does not do"));
         }
-        self.cable().to[1 - self.end].push_back((frame, unfinished));
+        self.outgoing.push(frame, unfinished);
         Ok(())
     }
 
-    fn flush(&self) {
-        self.cable().flushes += 1;
-    }
+    /// Frames are on their way at once.
+    fn flush(&self) {}
 }
 
 #[cfg(test)]
