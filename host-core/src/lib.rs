@@ -9,7 +9,7 @@
 //! 3. [`v02`] and [`v03`] are the interfaces, one module each, written down as tables of functions ([`interface`]). Each function has a
 //!    symbol of its own, which nothing in this crate refers to: in an image the fuse stage's table names the ones that the app
 //!    calls, and the linker drops the others.
-//!    [`wave`] is one more, for apps of which one function is called.
+//!    [`net`] is `mwasm:net`, our own. [`wave`] is one more, for apps of which one function is called.
 //! 4. [`reactor`] is the executor: one future at a time on one thread, and [`mwasm_ports::Idle::park`] when it cannot go on.
 //! 5. [`run`](mod@run) starts the app and turns its end into an [`mwasm_ports::Outcome`]; [`serve`] does so for apps that handle HTTP
 //!    requests, which reach them, as their own requests leave, through [`http`].
@@ -37,6 +37,8 @@ pub mod http;
 pub mod image;
 pub mod interface;
 pub mod limits;
+#[cfg(feature = "component-model-async")]
+pub mod net;
 pub mod policy;
 pub mod reactor;
 mod refused;

@@ -162,6 +162,26 @@ impl Reactor {
         poll_fn(|context| if self.work(context) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
+    /// Asks whether something is ready, without waiting. If it is not, what goes on beside the app gets a turn first: an app that asks
+    /// again and again, and never waits, must get an answer some day.
+    pub fn now<T>(&self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        let context = &mut Context::from_waker(Waker::noop());
+        match poll(context) {
+            Poll::Pending => {
+                self.turn();
+                poll(context)
+            }
+            ready => ready,
+        }
+    }
+
+    /// Lets the tasks and the network work, for an app that does not wait. They are woken as ever: [`Reactor::block_on`] asks them before
+    /// it parks.
+    pub fn turn(&self) {
+        self.work(&mut Context::from_waker(Waker::noop()));
+        self.advance();
+    }
+
     /// Lets the tasks work; says whether none is left. They may spawn others, so nothing is locked meanwhile.
     fn work(&self, context: &mut Context<'_>) -> bool {
         loop {

@@ -7,7 +7,7 @@ use crate::serve::serve_02;
 #[cfg(feature = "component-model-async")]
 use crate::serve::serve_03;
 #[cfg(feature = "component-model-async")]
-use crate::v03::INTERFACES as V03;
+use crate::{net::INTERFACES as NET, v03::INTERFACES as V03};
 use crate::{v02, wave};
 use mwasm_plan::Entry;
 use wasmtime::Result;
@@ -15,6 +15,8 @@ use wasmtime::component::Linker;
 
 #[cfg(not(feature = "component-model-async"))]
 const V03: &[Interface] = &[];
+#[cfg(not(feature = "component-model-async"))]
+const NET: &[Interface] = &[];
 
 /// How an app is started; an image's table names it.
 pub fn start(entry: Entry<'_>) -> Start {
@@ -28,7 +30,7 @@ pub fn start(entry: Entry<'_>) -> Start {
 
 /// Every interface that this host serves.
 pub fn interfaces() -> impl Iterator<Item = &'static Interface> {
-    v02::INTERFACES.iter().chain(V03).chain(wave::INTERFACES)
+    v02::INTERFACES.iter().chain(V03).chain(NET).chain(wave::INTERFACES)
 }
 
 /// Registers every interface.

@@ -93,6 +93,63 @@ pub struct Net<'a> {
     pub buffers: Buffers,
     /// The HTTP server.
     pub http: Http,
+    /// Places that the app reaches by names of its own, by `mwasm:net/endpoints`: `[net.endpoints]` of the manifest. Each needs a grant
+    /// of the [`Policy`] like any other place.
+    #[serde(borrow)]
+    pub endpoints: Vec<Endpoint<'a>>,
+}
+
+/// A place with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint<'a> {
+    /// What the app calls it.
+    pub name: &'a str,
+    /// Where it is.
+    #[serde(borrow)]
+    pub place: Place<'a>,
+}
+
+/// Where an endpoint is. TCP both: an endpoint's connections are streams of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place<'a> {
+    /// The app connects to it; written `tcp:HOST:PORT`, with one host and one port.
+    Connect {
+        /// A name or an address.
+        #[serde(borrow)]
+        host: Host<'a>,
+        /// The port.
+        port: u16,
+    },
+    /// The app listens there; written `listen:tcp:PORT`.
+    Listen(Listen),
+}
+
+impl<'a> Place<'a> {
+    /// What [`Place::parse`] wants.
+    pub const WANTED: &'static str =
+        "tcp:HOST:PORT, with HOST a name in lower case or an address (an IPv6 address in brackets), or listen:tcp:PORT";
+
+    /// Reads `tcp:HOST:PORT` or `listen:tcp:PORT`.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        if let Some(listen) = text.strip_prefix("listen:") {
+            return Listen::parse(listen).filter(|listen| listen.protocol == Protocol::Tcp).map(Self::Listen);
+        }
+        match Connect::parse(text)? {
+            Connect { protocol: Protocol::Tcp, host, port: Some(port) } if host.is_one() => {
+                Some(Self::Connect { host, port })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect { host, port } => write!(f, "tcp:{host}:{port}"),
+            Self::Listen(listen) => write!(f, "listen:{listen}"),
+        }
+    }
 }
 
 /// Buffers of a connection on our own stack.
@@ -246,6 +303,15 @@ impl<'a> Connect<'a> {
 }
 
 impl<'a> Host<'a> {
+    /// Whether it is a single host.
+    fn is_one(&self) -> bool {
+        match self {
+            Self::Any | Self::Below(_) => false,
+            Self::Name(_) => true,
+            Self::Address { address, prefix_bits } => *prefix_bits == if address.is_ipv4() { 32 } else { 128 },
+        }
+    }
+
     fn parse(host: &'a str) -> Option<Self> {
         if host == "*" {
             return Some(Self::Any);
@@ -331,6 +397,26 @@ impl fmt::Display for Host<'_> {
 mod tests {
     use super::*;
     use alloc::string::ToString;
+
+    #[test]
+    fn places_are_single_and_tcp() {
+        for place in ["tcp:db.example.org:5432", "tcp:10.0.0.1:1", "tcp:[fd00::1]:1", "listen:tcp:25"] {
+            assert_eq!(Place::parse(place).unwrap().to_string(), place);
+        }
+        for wrong in [
+            "tcp:*:1",
+            "tcp:*.org:1",
+            "tcp:10.0.0.0/8:1",
+            "tcp:host:*",
+            "udp:host:1",
+            "listen:udp:53",
+            "listen:tcp:0",
+            "listen:host:1",
+            "tcp:80",
+        ] {
+            assert_eq!(Place::parse(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn grants_are_written_as_they_are_read() {

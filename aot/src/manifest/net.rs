@@ -92,6 +92,7 @@ impl NetLayer {
     pub fn net(&self, (ipv4, ipv6): (Ipv4, Ipv6), http: Http) -> Net<'_> {
         let default = Buffers::default();
         Net {
+            endpoints: Vec::new(),
             ipv4,
             ipv6,
             dns: self.dns.clone().unwrap_or_default(),

@@ -124,8 +124,8 @@ impl Connection {
     }
 
     /// How many bytes [`Connection::write`] takes now; `None`: sending has ended.
-    pub fn room(&self) -> Result<Option<usize>, NetError> {
-        let ready = self.poll_sendable(&mut Context::from_waker(Waker::noop())).is_ready();
+    pub fn room(&self, reactor: &Reactor) -> Result<Option<usize>, NetError> {
+        let ready = reactor.now(|context| self.poll_sendable(context)).is_ready();
         match self.sending.lock().take_state() {
             SendState::Failed(error) => Err(error),
             SendState::Ending | SendState::Ended => Ok(None),

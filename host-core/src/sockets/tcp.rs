@@ -201,14 +201,13 @@ impl TcpSocket {
         self.inner.lock().poll_connect(&*self.network, context)
     }
 
-    /// Finishes what [`TcpSocket::start_connect`] started.
+    /// Finishes what [`TcpSocket::start_connect`] started, if [`TcpSocket::poll_connect`] was ready.
     pub fn finish_connect(&self) -> Result<Arc<Connection>, Refusal> {
         let inner = &mut *self.inner.lock();
-        if !matches!(inner.state, State::Connecting(_)) {
-            return Err(Refusal::NotInProgress);
-        }
-        if inner.poll_connect(&*self.network, &mut Context::from_waker(Waker::noop())).is_pending() {
-            return Err(Refusal::WouldBlock);
+        match &inner.state {
+            State::Connecting(Connecting::Done(_)) => {}
+            State::Connecting(_) => return Err(Refusal::WouldBlock),
+            _ => return Err(Refusal::NotInProgress),
         }
         match inner.take() {
             State::Connecting(Connecting::Done(Ok(stream))) => {

@@ -16,7 +16,11 @@ interface! {
         item, "pollable", handle::<Pollable>;
         plain, "[method]pollable.ready", |mut context, (pollable,): (Resource<Pollable>,)| {
             let event = context.data().table.get(&pollable)?.0.clone();
-            Ok((context.data_mut().is_ready(&event),))
+            let state = context.data_mut();
+            Ok((state.is_ready(&event) || {
+                state.reactor.turn();
+                state.is_ready(&event)
+            },))
         };
         waits, "[method]pollable.block", |mut context, (pollable,): (Resource<Pollable>,)| {
             Box::new(async move {
@@ -39,12 +43,18 @@ async fn poll(context: &mut Context<'_>, pollables: &[Resource<Pollable>]) -> Re
     let table = &context.data().table;
     let events = pollables.iter().map(|pollable| Ok(table.get(pollable)?.0.clone())).collect::<Result<Vec<Event>>>()?;
     loop {
-        let ready: Vec<u32> =
-            (0..).zip(&events).filter(|(_, event)| context.data_mut().is_ready(event)).map(|(at, _)| at).collect();
-        if !ready.is_empty() {
-            return Ok(ready);
+        let found = ready(context, &events);
+        if !found.is_empty() {
+            // An app may poll for ever without having to wait.
+            context.data().reactor.turn();
+            return Ok(Some(ready(context, &events)).filter(|now| !now.is_empty()).unwrap_or(found));
         }
         let interest = events.iter().map(Event::interest).fold(Interest::default(), Interest::or);
         context.data().reactor.wait(interest).await;
     }
+}
+
+/// The places of all events that have come.
+fn ready(context: &mut Context<'_>, events: &[Event]) -> Vec<u32> {
+    (0..).zip(events).filter(|(_, event)| context.data_mut().is_ready(event)).map(|(at, _)| at).collect()
 }

@@ -9,9 +9,9 @@ mod clocks;
 mod filesystem;
 pub(crate) mod http;
 mod random;
-mod sockets;
+pub(crate) mod sockets;
 mod stdio;
-mod streams;
+pub(crate) mod streams;
 
 use crate::State;
 use crate::interface::Interface;
@@ -49,10 +49,10 @@ pub const INTERFACES: &[Interface] = &[
 ];
 
 /// What an `async` function of an interface returns.
-type Concurrent<'a, Answer> = Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>>;
+pub(crate) type Concurrent<'a, Answer> = Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>>;
 
 /// An `async` function.
-fn concurrent<Params, Answer>(
+pub(crate) fn concurrent<Params, Answer>(
     instance: &mut LinkerInstance<'_, State>,
     name: &str,
     handler: for<'a> fn(&'a Accessor<State>, Params) -> Concurrent<'a, Answer>,

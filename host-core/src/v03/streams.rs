@@ -23,10 +23,10 @@ use wasmtime::{AsContextMut, Result, StoreContextMut};
 const STEP_BYTES: usize = 16 << 10;
 
 /// The future by which a guest learns how a stream ended.
-pub(super) type End<E> = FutureReader<Result<(), E>>;
+pub(crate) type End<E> = FutureReader<Result<(), E>>;
 
 /// Where a result goes, and the future by which the guest learns it. One that is dropped without a result stands for success.
-pub(super) fn result_future<E>(store: impl AsContextMut<Data = State>) -> Result<(oneshot::Sender<E>, End<E>)>
+pub(crate) fn result_future<E>(store: impl AsContextMut<Data = State>) -> Result<(oneshot::Sender<E>, End<E>)>
 where
     Result<(), E>: Lower + wasmtime::component::Lift,
     E: Send + Sync + 'static,

@@ -5,6 +5,7 @@ pub mod session;
 
 use crate::network::{Linux, Tap};
 use crate::ports::Process;
+use mwasm_host_core::policy::Policy;
 use mwasm_host_core::run::App;
 use mwasm_host_core::{State, engine, fs::Dir, registry};
 use mwasm_plan::Plan;
@@ -49,8 +50,11 @@ pub fn run_on(ports: Ports, component: &[u8], plan: &Plan<'static>, dirs: &[Host
         mounts.push((dir.guest.clone(), opened));
     }
     let app = App { component: &component, linker: &linker, plan, describe };
+    // Whoever runs an app by hand wants to know what it is refused.
+    let policy = Arc::new(Policy::new(plan.policy.clone(), Some(ports.console.clone())));
     let new_state = || {
         let mut state = State::new(ports.clone(), plan);
+        state.policy = policy.clone();
         state.mounts.clone_from(&mounts);
         state
     };

@@ -3,7 +3,7 @@
 use super::error::ErrorCode;
 use super::network::Network;
 use crate::interface::{handle, interface, item, plain};
-use crate::reactor::Readiness;
+use crate::reactor::{Reactor, Readiness};
 use crate::sockets::address::{Address, addresses};
 use crate::sockets::names::{Lookup, Names};
 use crate::state::Event;
@@ -11,7 +11,7 @@ use crate::v02::io::Pollable;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::IntoIter;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 use mwasm_ports::network::NetError;
 use spin::Mutex;
 use wasmtime::component::Resource;
@@ -38,8 +38,8 @@ impl Stream {
         Poll::Ready(())
     }
 
-    fn next(&self) -> Result<Option<Address>, ErrorCode> {
-        let _ = self.poll(&mut Context::from_waker(Waker::noop()));
+    fn next(&self, reactor: &Reactor) -> Result<Option<Address>, ErrorCode> {
+        let _ = reactor.now(|context| self.poll(context));
         match &mut *self.0.lock() {
             Progress::Under(_) => Err(ErrorCode::WouldBlock),
             Progress::Found(addresses) => Ok(addresses.next()),
@@ -59,7 +59,8 @@ interface! {
     IP_NAME_LOOKUP = "wasi:sockets/ip-name-lookup", "0.2", "wasi:sockets/ip-name-lookup@0.2.0" {
         item, "resolve-address-stream", handle::<Arc<Stream>>;
         plain, "[method]resolve-address-stream.resolve-next-address", |context, (stream,): (Resource<Arc<Stream>>,)| {
-            Ok((context.data().table.get(&stream)?.next(),))
+            let state = context.data();
+            Ok((state.table.get(&stream)?.next(&state.reactor),))
         };
         plain, "[method]resolve-address-stream.subscribe", |mut context, (stream,): (Resource<Arc<Stream>>,)| {
             let stream = context.data().table.get(&stream)?.clone();

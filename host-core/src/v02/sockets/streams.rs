@@ -11,7 +11,7 @@ use crate::v02::io::{InputSource, InputStream, IoError, OutputSink, OutputStream
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -20,8 +20,8 @@ pub(super) fn streams(
     state: &mut State,
     connection: Arc<Connection>,
 ) -> Result<(Resource<InputStream>, Resource<OutputStream>)> {
-    let input = Receiver { readiness: Arc::new(Receivable(connection.clone())), open: true };
     let reactor = state.reactor.clone();
+    let input = Receiver { readiness: Arc::new(Receivable(connection.clone())), reactor: reactor.clone(), open: true };
     let output = Sender { readiness: Arc::new(Sendable(connection)), reactor };
     Ok((
         state.table.push(InputStream::Source(Box::new(input)))?,
@@ -47,6 +47,7 @@ impl Readiness for Sendable {
 
 struct Receiver {
     readiness: Arc<Receivable>,
+    reactor: Arc<Reactor>,
     /// Neither the end nor an error was told yet.
     open: bool,
 }
@@ -60,7 +61,7 @@ impl InputSource for Receiver {
         if bytes.is_empty() {
             return Ok(Some(bytes));
         }
-        match self.readiness.0.poll_receive(&mut bytes, &mut Context::from_waker(Waker::noop())) {
+        match self.reactor.now(|context| self.readiness.0.poll_receive(&mut bytes, context)) {
             Poll::Pending => Ok(Some(Vec::new())),
             Poll::Ready(Ok(0)) => {
                 self.open = false;
@@ -89,7 +90,7 @@ struct Sender {
 
 impl OutputSink for Sender {
     fn room(&mut self) -> Result<Option<usize>, IoError> {
-        self.readiness.0.room().map_err(IoError::Network)
+        self.readiness.0.room(&self.reactor).map_err(IoError::Network)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), IoError> {

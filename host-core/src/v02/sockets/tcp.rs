@@ -9,7 +9,7 @@ use crate::sockets::tcp::TcpSocket;
 use crate::state::{Event, State};
 use crate::v02::io::{InputStream, OutputStream, Pollable};
 use alloc::sync::Arc;
-use core::task::{Poll, Waker};
+use core::task::Poll;
 use mwasm_ports::network::{NetError, TcpOptions};
 use wasmtime::Result;
 use wasmtime::component::{ComponentType, Lift, Lower, Resource};
@@ -62,7 +62,9 @@ fn set<T: Copy + Default + PartialEq>(
 }
 
 fn finish_connect(state: &mut State, handle: &Handle) -> Answer<Streams> {
-    let connected = state.table.get(handle)?.finish_connect();
+    let socket = state.table.get(handle)?;
+    let _ = state.reactor.now(|context| socket.poll_connect(context));
+    let connected = socket.finish_connect();
     Ok((match connected {
         Ok(connection) => Ok(streams(state, connection)?),
         Err(refusal) => Err(refusal.into()),
@@ -70,7 +72,8 @@ fn finish_connect(state: &mut State, handle: &Handle) -> Answer<Streams> {
 }
 
 fn accept(state: &mut State, handle: &Handle) -> Answer<(Handle, Resource<InputStream>, Resource<OutputStream>)> {
-    let accepted = state.table.get(handle)?.poll_accept(&mut core::task::Context::from_waker(Waker::noop()));
+    let socket = state.table.get(handle)?;
+    let accepted = state.reactor.now(|context| socket.poll_accept(context));
     Ok((match accepted {
         Poll::Pending => Err(ErrorCode::WouldBlock),
         Poll::Ready(Err(error)) => Err(error.into()),

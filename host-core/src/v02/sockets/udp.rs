@@ -3,7 +3,7 @@
 use super::error::ErrorCode;
 use super::network::Network;
 use crate::interface::{Context, handle, interface, item, plain};
-use crate::reactor::Readiness;
+use crate::reactor::{Reactor, Readiness};
 use crate::sockets::address::{Family, SocketAddress};
 use crate::sockets::udp::{Datagrams, Peer, UdpSocket};
 use crate::state::{Event, State};
@@ -123,9 +123,12 @@ fn stream(state: &mut State, handle: &Handle, peer: Option<SocketAddress>) -> An
 }
 
 /// Takes what has come. A failure counts only if nothing has come before it.
-fn receive(incoming: &Incoming, most: u64) -> Result<Vec<IncomingDatagram>, ErrorCode> {
+fn receive(reactor: &Reactor, incoming: &Incoming, most: u64) -> Result<Vec<IncomingDatagram>, ErrorCode> {
     let datagrams = incoming.0.datagrams()?;
     let context = &mut core::task::Context::from_waker(Waker::noop());
+    if reactor.now(|context| datagrams.poll_receivable(context)).is_pending() {
+        return Ok(Vec::new());
+    }
     let mut received = Vec::new();
     for _ in 0..most.min(MAX_BATCH) {
         match datagrams.poll_receive(context) {
@@ -137,9 +140,9 @@ fn receive(incoming: &Incoming, most: u64) -> Result<Vec<IncomingDatagram>, Erro
     Ok(received)
 }
 
-fn check_send(outgoing: &mut Outgoing) -> Result<u64, ErrorCode> {
+fn check_send(reactor: &Reactor, outgoing: &mut Outgoing) -> Result<u64, ErrorCode> {
     let datagrams = outgoing.association.datagrams()?;
-    let ready = datagrams.poll_sendable(&mut core::task::Context::from_waker(Waker::noop())).is_ready();
+    let ready = reactor.now(|context| datagrams.poll_sendable(context)).is_ready();
     outgoing.permitted = if ready { MAX_BATCH } else { 0 };
     Ok(outgoing.permitted)
 }
@@ -223,14 +226,16 @@ interface! {
         };
         // Streams.
         plain, "[method]incoming-datagram-stream.receive", |context, (stream, most): (Receiver, u64)| {
-            Ok((receive(context.data().table.get(&stream)?, most),))
+            let state = context.data();
+            Ok((receive(&state.reactor, state.table.get(&stream)?, most),))
         };
         plain, "[method]incoming-datagram-stream.subscribe", |mut context, (stream,): (Receiver,)| {
             let association = context.data().table.get(&stream)?.0.clone();
             Ok((context.data_mut().table.push(Pollable(Event::Source(Arc::new(Receivable(association)))))?,))
         };
         plain, "[method]outgoing-datagram-stream.check-send", |mut context, (stream,): (Sender,)| {
-            Ok((check_send(context.data_mut().table.get_mut(&stream)?),))
+            let state = context.data_mut();
+            Ok((check_send(&state.reactor, state.table.get_mut(&stream)?),))
         };
         plain, "[method]outgoing-datagram-stream.send",
             |mut context, (stream, list): (Sender, Vec<OutgoingDatagram>)| {

@@ -5,7 +5,7 @@
 
 mod error;
 mod names;
-mod streams;
+pub(crate) mod streams;
 mod tcp;
 mod udp;
 

@@ -6,9 +6,9 @@ use crate::interface::Context;
 use crate::sockets::Refusal;
 use crate::sockets::address::{Family, SocketAddress};
 use crate::sockets::connection::Connection;
-pub(super) use crate::sockets::tcp::TcpSocket;
+use crate::sockets::tcp::TcpSocket;
 use crate::state::State;
-use crate::v03::streams::End;
+use crate::v03::streams::{End, result_future};
 use alloc::sync::Arc;
 use core::future::poll_fn;
 use mwasm_ports::network::{NetError, TcpOptions};
@@ -110,7 +110,7 @@ pub(super) fn listen(context: Context<'_>, handle: &Tcp) -> Answer<StreamReader<
     let socket = context.data().table.get(handle)?.socket.clone();
     let listens = socket.bind_any().and_then(|()| socket.start_listen()).and_then(|()| socket.finish_listen());
     Ok((match listens {
-        Ok(()) => Ok(streams::accept(context, socket)?),
+        Ok(()) => Ok(streams::accept(context, alloc::vec![socket], |socket, _| TcpHandle::new(socket))?),
         Err(refusal) => Err(refusal.into()),
     },))
 }
@@ -118,7 +118,11 @@ pub(super) fn listen(context: Context<'_>, handle: &Tcp) -> Answer<StreamReader<
 pub(super) fn send(mut context: Context<'_>, handle: &Tcp, mut data: StreamReader<u8>) -> Result<(End<ErrorCode>,)> {
     let connection = context.data_mut().table.get_mut(handle)?.once(|handle| &mut handle.sends);
     Ok((match connection {
-        Ok(connection) => streams::send(context, connection, data)?,
+        Ok(connection) => {
+            let (sender, end) = result_future(&mut context)?;
+            streams::send(context, connection, data, sender)?;
+            end
+        }
         Err(error) => {
             data.close(&mut context)?;
             streams::refused(context, error)?.1
