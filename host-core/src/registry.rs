@@ -5,6 +5,8 @@ use crate::interface::Interface;
 use crate::run::{Start, run};
 use crate::serve::serve_02;
 #[cfg(feature = "component-model-async")]
+use crate::serve::serve_03;
+#[cfg(feature = "component-model-async")]
 use crate::v03::INTERFACES as V03;
 use crate::{v02, wave};
 use mwasm_plan::Entry;
@@ -18,7 +20,9 @@ const V03: &[Interface] = &[];
 pub fn start(entry: Entry<'_>) -> Start {
     match entry {
         Entry::Serve02(_) => serve_02,
-        Entry::None | Entry::Run02(_) | Entry::Run03(_) | Entry::Serve03(_) => run,
+        #[cfg(feature = "component-model-async")]
+        Entry::Serve03(_) => serve_03,
+        _ => run,
     }
 }
 

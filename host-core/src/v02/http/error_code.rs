@@ -159,7 +159,9 @@ impl ErrorCode {
 impl From<Fault> for ErrorCode {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Malformed(_) | Fault::Unsupported(_) | Fault::Version | Fault::Expectation => Self::HttpProtocolError,
+            Fault::Malformed(_) | Fault::Unsupported(_) | Fault::Version | Fault::Expectation => {
+                Self::HttpProtocolError
+            }
             Fault::Incomplete => Self::HttpResponseIncomplete,
             Fault::BodyTooLarge => Self::HttpRequestBodySize(None),
             Fault::TargetTooLong => Self::HttpRequestUriTooLong,

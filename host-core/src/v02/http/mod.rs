@@ -11,18 +11,18 @@
 //!          \-response-outparam.set          \-finish
 //! ```
 
-mod error_code;
-mod fields;
-mod handler;
+pub(crate) mod error_code;
+pub(crate) mod fields;
+pub(crate) mod handler;
 mod incoming;
 mod incoming_body;
-mod method;
+pub(crate) mod method;
 mod options;
-mod outgoing;
+pub(crate) mod outgoing;
 mod outgoing_body;
 mod types;
 
+pub use handler::OUTGOING_HANDLER;
 pub(crate) use incoming::IncomingRequest;
 pub(crate) use outgoing::ResponseOutparam;
-pub use handler::OUTGOING_HANDLER;
 pub use types::TYPES;

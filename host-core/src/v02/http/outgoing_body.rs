@@ -127,7 +127,9 @@ impl Readiness for Pipe {
     /// An app that waits for room before it gives its message away waits for itself.
     fn poll_ready(&self, context: &mut task::Context<'_>) -> Poll<()> {
         match &*self.0.lock() {
-            State::Early { bytes, end: None } if EARLY_BYTES.saturating_sub(bytes.len()) < MIN_ROOM_BYTES => Poll::Pending,
+            State::Early { bytes, end: None } if EARLY_BYTES.saturating_sub(bytes.len()) < MIN_ROOM_BYTES => {
+                Poll::Pending
+            }
             State::Attached(outgoing) => outgoing.poll_room(context),
             State::Early { .. } | State::Failed(_) => Poll::Ready(()),
         }
