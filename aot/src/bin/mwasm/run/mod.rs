@@ -68,7 +68,7 @@ fn run_app(mut arguments: Run) -> Result<ExitCode> {
 
 /// What the network card of a machine is connected to.
 fn link(arguments: &Run) -> Link {
-    Link { publish: arguments.publish.clone(), tap: arguments.grants.net.clone() }
+    Link { publish: arguments.grants.publish.clone(), tap: arguments.grants.net.clone() }
 }
 
 /// Boots an image.
