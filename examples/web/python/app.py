@@ -5,6 +5,7 @@ import html
 import os
 import urllib.parse
 
+from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports.types import (
     Fields,
@@ -15,7 +16,6 @@ from wit_world.imports.types import (
     OutgoingResponse,
     ResponseOutparam,
 )
-from componentize_py_types import Ok
 
 # Where the site's files are.
 SITE = "/site"
@@ -40,11 +40,15 @@ class IncomingHandler(exports.IncomingHandler):
         response.set_status_code(status)
         outgoing = response.body()
         ResponseOutparam.set(response_out, Ok(response))
-        if not isinstance(request.method(), Method_Head):
+        try:
+            # For HEAD, too: the host sends no more than the head of it.
             with outgoing.write() as stream:
                 for start in range(0, len(body), CHUNK_BYTES):
                     stream.blocking_write_and_flush(body[start : start + CHUNK_BYTES])
-        OutgoingBody.finish(outgoing, None)
+            OutgoingBody.finish(outgoing, None)
+        except Err:
+            # A client that went away is no concern of the app's.
+            pass
 
 
 def answer(request: IncomingRequest) -> tuple[int, dict[str, str], bytes]:

@@ -50,9 +50,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use handler_02::Handler02;
 use mwasm_http::{Limits, RequestHead};
-use mwasm_plan::Entry;
-use mwasm_plan::net::Http;
-use mwasm_ports::network::{NetError, Network, TcpListener, TcpOptions, TcpStream};
+use mwasm_plan::net::{Http, Listen, Protocol};
+use mwasm_plan::{Entry, Plan};
+use mwasm_ports::network::{NetError, NetStatus, Network, TcpListener, TcpOptions, TcpStream};
 use mwasm_ports::{NANOS_PER_SECOND, Outcome};
 use report::Report;
 use timers::{Clock, Timeouts};
@@ -85,7 +85,7 @@ pub fn serve_02(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
     let report = Rc::new(Report::new(common.ports.console.clone()));
     let new_instance_state = || new_state().beside(&common);
     let handler = Handler02::new(app, export, &common.net.http, &new_instance_state, report.clone());
-    serve(&common, handler, report)
+    serve(app.plan, &common, handler, report)
 }
 
 /// Starts an app that is an HTTP handler of `wasi:http` 0.3, and serves until somebody asks for the end.
@@ -97,11 +97,11 @@ pub fn serve_03(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
     let report = Rc::new(Report::new(common.ports.console.clone()));
     let new_instance_state = || new_state().beside(&common);
     let handler = handler_03::Handler03::new(app, export, &common.net.http, &new_instance_state, report.clone());
-    serve(&common, handler, report)
+    serve(app.plan, &common, handler, report)
 }
 
 /// Prepares the app, listens, and serves; `common` is what the app's instances share.
-fn serve<H: Handler>(common: &State, handler: Result<H>, report: Rc<Report>) -> Outcome {
+fn serve<H: Handler>(plan: &Plan<'_>, common: &State, handler: Result<H>, report: Rc<Report>) -> Outcome {
     let (ports, reactor, http) = (&common.ports, &common.reactor, common.net.http);
     let prepared = handler.map(|handler| (reactor.block_on(handler.prepare()), handler));
     let handler = match prepared {
@@ -120,12 +120,27 @@ fn serve<H: Handler>(common: &State, handler: Result<H>, report: Rc<Report>) -> 
         return Outcome::Failed;
     };
     match listen(&**network, http.port) {
-        Ok(listeners) => Server::new(handler, Clock::new(ports.clock.clone()), http, report).run(reactor, &listeners),
+        Ok(listeners) => {
+            if plan.verbose {
+                report.say(|| serving(plan, &network.status()));
+            }
+            Server::new(handler, Clock::new(ports.clock.clone()), http, report).run(reactor, &listeners)
+        }
         Err(error) => {
             report.say(|| cannot_listen(http.port, error));
             Outcome::Failed
         }
     }
+}
+
+/// Where the app is served: at the machine's address, if it has one of its own already; the sockets of an operating system are reached
+/// from this machine in any case.
+fn serving(plan: &Plan<'_>, status: &NetStatus) -> String {
+    let port = plan.net.http.port;
+    let is_ours = |listen: &&Listen| (listen.protocol, listen.port) == (Protocol::Tcp, port);
+    let host_port = plan.policy.listen.iter().find(is_ours).map_or(port, |listen| listen.host_port);
+    let ip = status.addresses.iter().map(|(ip, _)| *ip).find(IpAddr::is_ipv4);
+    format!("mwasm: serving http://{}:{host_port}/\n", ip.unwrap_or(Ipv4Addr::LOCALHOST.into()))
 }
 
 fn cannot_listen(port: u16, error: NetError) -> String {

@@ -95,3 +95,17 @@ pub fn lay_out_wit(job: &Job, dependencies: &Path) -> Result<PathBuf> {
     run::quiet(copy.arg("-RL").arg(dependencies).arg(wit.join("deps")), "copying WASI's WIT packages")?;
     Ok(wit)
 }
+
+/// Writes `to` in place of the version `from` in all WIT files below `directory`.
+pub fn rename_version(directory: &Path, from: &str, to: &str) -> Result<()> {
+    for entry in fs::read_dir(directory).with_context(|| format!("listing {}", directory.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            rename_version(&path, from, to)?;
+        } else {
+            let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            fs::write(&path, text.replace(from, to)).with_context(|| format!("writing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
