@@ -165,6 +165,27 @@ pub fn networked_q35(image: &Path, protocol: &str, host_port: u16, port: u16) ->
     command
 }
 
+/// QEMU's microvm with an image, its network card at the other end of `backend` (as `-netdev` wants it, with the id `net`).
+pub fn networked_microvm(image: &Path, backend: &str) -> Command {
+    let mut command = Command::new("qemu-system-x86_64");
+    command.args(["-M", "microvm,x-option-roms=off,rtc=on,acpi=on,isa-serial=on", "-accel", "tcg", "-cpu", "max"]);
+    command.args([
+        "-m",
+        "128M",
+        "-nodefaults",
+        "-no-reboot",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-monitor",
+        "none",
+    ]);
+    command.args(["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-net-device,netdev=net", "-netdev"]);
+    command.arg(backend).arg("-kernel").arg(image);
+    command
+}
+
 /// QEMU's virt with a version of the interrupt controller.
 pub fn virt(gic_version: &str) -> Command {
     let mut command = Command::new("qemu-system-aarch64");

@@ -27,6 +27,7 @@ const TOOLS: &[Program] = &[
     Program { command: "dig", package: "bind9-dnsutils" },
     Program { command: "ip", package: "iproute2" },
     Program { command: "nc", package: "netcat-openbsd" },
+    Program { command: "ping", package: "iputils-ping" },
     Program { command: "wrk", package: "wrk" },
 ];
 
