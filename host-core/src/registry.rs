@@ -5,6 +5,8 @@ use crate::interface::Interface;
 use crate::run::{Start, run};
 use crate::serve::serve_02;
 #[cfg(feature = "component-model-async")]
+use crate::serve::serve_03;
+#[cfg(feature = "component-model-async")]
 use crate::{net::INTERFACES as NET, v03::INTERFACES as V03};
 use crate::{v02, wave};
 use mwasm_plan::Entry;
@@ -20,7 +22,9 @@ const NET: &[Interface] = &[];
 pub fn start(entry: Entry<'_>) -> Start {
     match entry {
         Entry::Serve02(_) => serve_02,
-        Entry::None | Entry::Run02(_) | Entry::Run03(_) | Entry::Serve03(_) => run,
+        #[cfg(feature = "component-model-async")]
+        Entry::Serve03(_) => serve_03,
+        _ => run,
     }
 }
 

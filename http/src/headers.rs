@@ -105,12 +105,17 @@ impl Headers {
     /// Removes all fields of a name; whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.len();
-        let bytes = &self.bytes;
-        self.fields.retain(|field| !part(bytes, field.name, field.name_bytes).eq_ignore_ascii_case(name.as_bytes()));
+        self.retain(|found| !found.eq_ignore_ascii_case(name));
+        self.len() < before
+    }
+
+    /// Removes all fields but those whose names are to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        let name = |field: &Field| str::from_utf8(part(&self.bytes, field.name, field.name_bytes)).unwrap_or_default();
+        self.fields.retain(|field| keep(name(field)));
         if self.bytes.len() > 2 * self.live_bytes() + MAX_GARBAGE_BYTES {
             self.compact();
         }
-        self.len() < before
     }
 
     /// Takes over a head's bytes, for [`Headers::push_slices`].
@@ -159,8 +164,11 @@ impl fmt::Debug for Headers {
 
 impl PartialEq for Headers {
     fn eq(&self, other: &Self) -> bool {
-        let same = |((a, x), (b, y)): ((&[u8], &[u8]), (&[u8], &[u8]))| a.eq_ignore_ascii_case(b) && x == y;
-        self.len() == other.len() && self.raw().zip(other.raw()).all(same)
+        let mut others = other.raw();
+        let is_next = |(name, value): (&[u8], &[u8])| {
+            others.next().is_some_and(|(other, its)| name.eq_ignore_ascii_case(other) && value == its)
+        };
+        self.len() == other.len() && self.raw().all(is_next)
     }
 }
 

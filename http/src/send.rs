@@ -306,7 +306,7 @@ impl Sender {
         }
     }
 
-    pub(crate) fn to_send(&mut self) -> &[u8] {
+    pub(crate) fn unsent(&mut self) -> &[u8] {
         self.decide(false);
         self.buffer.get(self.sent..).unwrap_or_default()
     }

@@ -254,7 +254,7 @@ impl Connection {
     /// What is to be sent; then [`Connection::sent`]. Asking decides how a body of unknown length is framed, so ask only to send: when
     /// the handler has nothing more to add at once, or there is no more room.
     pub fn to_send(&mut self) -> &[u8] {
-        self.sender.to_send()
+        self.sender.unsent()
     }
 
     /// So many bytes were sent from the front of [`Connection::to_send`].

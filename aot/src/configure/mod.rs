@@ -216,7 +216,10 @@ impl Settings {
             stage.notes.push(format!("the app is served at tcp:{}", self.http.port));
         }
         if self.start == Start::Nothing {
-            stage.notes.push("the app exports neither wasi:cli/run nor an HTTP handler: it is instantiated, and that is all".to_owned());
+            stage.notes.push(
+                "the app exports neither wasi:cli/run nor an HTTP handler: it is instantiated, and that is all"
+                    .to_owned(),
+            );
         }
         stage
     }

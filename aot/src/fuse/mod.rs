@@ -57,7 +57,8 @@ pub fn fuse(native: &Native, plan: &Plan<'_>, target: Target, arch: Arch, report
     let object = hosts::find(&host)?;
     let mut image = fuse_with(object, native, plan, target, arch)?;
     image.host = host;
-    let functions = native.imports.iter().flat_map(|import| &import.items).filter(|item| item.kind != Kind::Resource).count();
+    let functions =
+        native.imports.iter().flat_map(|import| &import.items).filter(|item| item.kind != Kind::Resource).count();
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let (count, host) = (native.imports.len(), &image.host);
     let note = format!("host {host}: {functions} function{} of {count} interface{}", plural(functions), plural(count));

@@ -133,7 +133,9 @@ impl NetLayer {
                 _ => {
                     let message = format!("the gateway {router} is for an address that the manifest does not give");
                     return Err(Problem::new(message)
-                        .help("add an address of its kind (net.address = \"10.0.0.2/24\"), or leave the gateway to DHCP")
+                        .help(
+                            "add an address of its kind (net.address = \"10.0.0.2/24\"), or leave the gateway to DHCP",
+                        )
                         .into());
                 }
             }

@@ -147,7 +147,12 @@ fn environment<'t>(reader: &Reader<'t>, value: &Value<'t>) -> Result<Vec<(String
 }
 
 pub(super) fn unknown(
-    reader: &Reader<'_>, entry: &Entry<'_, '_>, what: &str, prefix: &str, known: &[&str]) -> anyhow::Error {
+    reader: &Reader<'_>,
+    entry: &Entry<'_, '_>,
+    what: &str,
+    prefix: &str,
+    known: &[&str],
+) -> anyhow::Error {
     let whole = format!("{prefix}{}", entry.key);
     if LATER.contains(&whole.as_str()) {
         let message = format!("'{whole}' is not served by any host of this version of mwasm");

@@ -107,9 +107,7 @@ fn a_target_lies_over_the_base() {
 
 #[test]
 fn a_family_is_off_that_nothing_configures() {
-    let net = |text: &str| {
-        parse(text).unwrap().layer(Target::Xen).net.addresses().map_err(|error| error.to_string())
-    };
+    let net = |text: &str| parse(text).unwrap().layer(Target::Xen).net.addresses().map_err(|error| error.to_string());
     let ipv4 = Ipv4::Static { address: [10, 0, 0, 2].into(), prefix_bits: 24, gateway: Some([10, 0, 0, 1].into()) };
     let address = "fd00::2".parse().unwrap();
     let ipv6 = Ipv6::Static { address, prefix_bits: 64, gateway: None };

@@ -17,11 +17,19 @@ use zone::Zone;
 
 /// Where the zone files are.
 const ZONES: &str = "/zones";
-const PORT: u16 = 53;
+const DEFAULT_PORT: u16 = 53;
 /// The largest query that is looked at, in bytes; no client sends more.
 const MAX_QUERY_BYTES: usize = 4096;
 
 fn main() -> ExitCode {
+    let port = match std::env::args().nth(1).map(|port| port.parse::<u16>()) {
+        None => DEFAULT_PORT,
+        Some(Ok(port @ 1..)) => port,
+        Some(_) => {
+            eprintln!("dns: wanted a port from 1 to 65535");
+            return ExitCode::from(2);
+        }
+    };
     let zones = match zones() {
         Ok(zones) => zones,
         Err(why) => {
@@ -29,8 +37,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let Err(error) = serve(&zones);
-    eprintln!("dns: cannot serve on UDP port {PORT}: {error}");
+    let Err(error) = serve(&zones, port);
+    eprintln!("dns: cannot serve on UDP port {port}: {error}");
     ExitCode::FAILURE
 }
 
@@ -46,9 +54,9 @@ fn zones() -> Result<Vec<Zone>, String> {
     Ok(zones)
 }
 
-fn serve(zones: &[Zone]) -> io::Result<std::convert::Infallible> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT))?;
-    println!("dns: {} zones on UDP port {PORT}", zones.len());
+fn serve(zones: &[Zone], port: u16) -> io::Result<std::convert::Infallible> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    println!("dns: {} zones on UDP port {port}", zones.len());
     let mut query = [0; MAX_QUERY_BYTES];
     loop {
         let (length, client) = socket.recv_from(&mut query)?;

@@ -4,7 +4,7 @@
 //! body, or room for one ([`Exchange::poll_response`], [`Incoming`], [`Outgoing`]). The request waits in the connection's buffer until
 //! then, so that a head and a short body leave together. An exchange that is dropped closes its connection.
 
-use super::{Failure, Inbox, Incoming, Outgoing};
+use super::{Failure, Inbox, Incoming, Outgoing, Wakers};
 use crate::reactor::{Reactor, Wait};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -13,7 +13,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 use mwasm_http::client::{Connection, Next};
-use mwasm_http::{BodyLength, Headers, Limits, RequestHead, ResponseHead};
+use mwasm_http::{Body, BodyLength, Headers, Limits, RequestHead, ResponseHead};
 use mwasm_ports::network::{NetError, TcpStream};
 use mwasm_ports::{Clock, NANOS_PER_SECOND};
 use spin::Mutex;
@@ -46,6 +46,7 @@ pub struct Exchange {
     reactor: Arc<Reactor>,
     clock: Arc<dyn Clock>,
     timeouts: Timeouts,
+    wakers: Wakers,
     state: Mutex<State>,
 }
 
@@ -85,7 +86,7 @@ impl Exchange {
         let mut http = Connection::new(Limits { max_head_bytes: MAX_HEAD_BYTES, max_body_bytes: u64::MAX });
         http.request(head, length)?;
         let state = State { stage: Stage::Dialing(dial), http, inbox: Inbox::default(), timer: None };
-        let exchange = Arc::new(Self { reactor, clock, timeouts, state: Mutex::new(state) });
+        let exchange = Arc::new(Self { reactor, clock, timeouts, wakers: Wakers::new(), state: Mutex::new(state) });
         let state = &mut *exchange.state.lock();
         // A first step, so that the connection is under way while the app does something else.
         let _ = exchange.poll_connect(state, &mut Context::from_waker(Waker::noop()));
@@ -119,12 +120,17 @@ impl Exchange {
         }
     }
 
+    /// Ready once all of the request that was written is sent.
+    pub fn poll_sent(&self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        self.poll_flush(&mut self.state.lock(), context)
+    }
+
     /// Ready once there is a connection, or none can be had.
     fn poll_connect(&self, state: &mut State, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         match &mut state.stage {
             Stage::Connected(_) => Poll::Ready(Ok(())),
             Stage::Failed(failure) => Poll::Ready(Err(*failure)),
-            Stage::Dialing(dial) => match dial.as_mut().poll(context) {
+            Stage::Dialing(dial) => match dial.as_mut().poll(&mut self.wakers.join(context)) {
                 Poll::Ready(Ok(stream)) => {
                     state.stage = Stage::Connected(stream);
                     state.timer = None;
@@ -142,7 +148,7 @@ impl Exchange {
         while let Stage::Connected(stream) = &state.stage
             && !state.http.is_flushed()
         {
-            match ready!(stream.poll_send(state.http.to_send(), context)) {
+            match ready!(stream.poll_send(state.http.to_send(), &mut self.wakers.join(context))) {
                 Ok(count) => state.http.sent(count),
                 Err(error) => return Poll::Ready(Err(state.fail(error.into()))),
             }
@@ -154,7 +160,7 @@ impl Exchange {
     fn poll_fill(&self, state: &mut State, awaited: Awaited, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         ready!(self.poll_connect(state, context))?;
         let Stage::Connected(stream) = &state.stage else { return Poll::Pending };
-        match stream.poll_receive(state.http.space(), context) {
+        match stream.poll_receive(state.http.space(), &mut self.wakers.join(context)) {
             Poll::Ready(Ok(0)) => state.http.ended(),
             Poll::Ready(Ok(count)) => state.http.filled(count),
             Poll::Ready(Err(error)) => return Poll::Ready(Err(state.fail(error.into()))),
@@ -167,13 +173,18 @@ impl Exchange {
     /// Takes bytes of the response's body out of the connection until there are some, or the body is over.
     fn poll_peek(&self, state: &mut State, context: &mut Context<'_>) -> Poll<()> {
         while !state.inbox.is_ready() {
-            if state.inbox.accept(state.http.body(MAX_PIECE_BYTES)) {
-                continue;
+            if !state.inbox.accept(state.http.body(MAX_PIECE_BYTES)) {
+                ready!(self.poll_more(state, context));
             }
-            let _ = self.poll_flush(state, context);
-            if let Err(failure) = ready!(self.poll_fill(state, Awaited::Body, context)) {
-                state.inbox.fail(failure);
-            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Receives more of the response's body, if it can be had.
+    fn poll_more(&self, state: &mut State, context: &mut Context<'_>) -> Poll<()> {
+        let _ = self.poll_flush(state, context);
+        if let Err(failure) = ready!(self.poll_fill(state, Awaited::Body, context)) {
+            state.inbox.fail(failure);
         }
         Poll::Ready(())
     }
@@ -191,7 +202,7 @@ impl Exchange {
             state.timer = Some((awaited, self.reactor.sleep_until(deadline_ns), deadline_ns));
         }
         let Some((_, wait, deadline_ns)) = &mut state.timer else { return Poll::Pending };
-        while Pin::new(&mut *wait).poll(context).is_ready() {
+        while Pin::new(&mut *wait).poll(&mut self.wakers.join(context)).is_ready() {
             if now_ns >= *deadline_ns {
                 state.timer = None;
                 return Poll::Ready(state.fail(match awaited {
@@ -226,6 +237,25 @@ impl Incoming for Exchange {
         let state = &mut *self.state.lock();
         let _ = self.poll_peek(state, &mut Context::from_waker(Waker::noop()));
         state.inbox.read(most)
+    }
+
+    fn poll_read(&self, into: &mut [u8], context: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
+        let state = &mut *self.state.lock();
+        loop {
+            if let Some(read) = state.inbox.read_into(into) {
+                return Poll::Ready(read);
+            }
+            match state.http.body(into.len()) {
+                Body::Data(bytes) => {
+                    into.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+                    return Poll::Ready(Ok(bytes.len()));
+                }
+                Body::Pending => ready!(self.poll_more(state, context)),
+                end => {
+                    state.inbox.accept(end);
+                }
+            }
+        }
     }
 
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
@@ -265,6 +295,10 @@ impl Outgoing for Exchange {
     fn flush(&self) -> Result<(), Failure> {
         // What is written leaves when the app waits for something of the exchange.
         self.state.lock().check()
+    }
+
+    fn nudge(&self) {
+        let _ = self.poll_flush(&mut self.state.lock(), &mut Context::from_waker(Waker::noop()));
     }
 
     fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {

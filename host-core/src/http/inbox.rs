@@ -56,6 +56,16 @@ impl Inbox {
         }
     }
 
+    /// Moves bytes to the front of `into`; 0 at the end, `None` if nothing is there.
+    pub fn read_into(&mut self, into: &mut [u8]) -> Option<Result<usize, Failure>> {
+        if self.bytes.is_empty() {
+            return self.end.as_ref().map(|end| end.as_ref().map(|_| 0).map_err(|failure| *failure));
+        }
+        let count = self.bytes.len().min(into.len());
+        into.iter_mut().zip(self.bytes.drain(..count)).for_each(|(to, from)| *to = from);
+        Some(Ok(count))
+    }
+
     /// Throws away what was not read.
     pub fn discard(&mut self) {
         self.bytes = Vec::new();
@@ -85,6 +95,16 @@ mod tests {
         assert_eq!(inbox.read(0), Ok(Some(Vec::new())));
         assert_eq!((inbox.read(2), inbox.read(2)), (Ok(Some(b"c".to_vec())), Ok(None)));
         assert_eq!(inbox.trailers(), Some(Ok(None)));
+    }
+
+    #[test]
+    fn pieces_go_where_they_are_wanted() {
+        let (mut inbox, mut into) = (Inbox::default(), [0; 2]);
+        assert_eq!(inbox.read_into(&mut into), None);
+        assert!(inbox.accept(Body::Data(b"abc")) && inbox.accept(Body::End(None)));
+        assert_eq!((inbox.read_into(&mut into), into), (Some(Ok(2)), *b"ab"));
+        assert_eq!((inbox.read_into(&mut into), into), (Some(Ok(1)), *b"cb"));
+        assert_eq!(inbox.read_into(&mut into), Some(Ok(0)));
     }
 
     #[test]

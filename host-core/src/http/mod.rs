@@ -13,9 +13,11 @@
 pub mod client;
 mod failure;
 mod inbox;
+mod wakers;
 
 pub use failure::Failure;
 pub(crate) use inbox::Inbox;
+pub(crate) use wakers::Wakers;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -26,6 +28,8 @@ use mwasm_http::{BodyLength, Headers};
 pub trait Incoming: Send + Sync {
     /// Takes up to `most` bytes that are there: an empty list if nothing is there yet, or `most` is 0; `None` at the end.
     fn read(&self, most: usize) -> Result<Option<Vec<u8>>, Failure>;
+    /// Moves bytes that came straight to the front of `into` (not empty); 0 is the end.
+    fn poll_read(&self, into: &mut [u8], context: &mut Context<'_>) -> Poll<Result<usize, Failure>>;
     /// Ready when bytes have come, or the body has ended or failed.
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()>;
     /// Throws away what is left of the body, and takes the trailers that follow it.
@@ -41,6 +45,8 @@ pub trait Outgoing: Send + Sync {
     fn write(&self, bytes: &[u8]) -> Result<(), Failure>;
     /// Begins to hand over what was written.
     fn flush(&self) -> Result<(), Failure>;
+    /// Has what was written leave soon, for a writer that does not wait for anything of this connection.
+    fn nudge(&self);
     /// Ready when there is room, or the body failed.
     fn poll_room(&self, context: &mut Context<'_>) -> Poll<()>;
     /// Ends the body.

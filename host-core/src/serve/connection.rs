@@ -9,13 +9,13 @@
 //! current one may touch the connection.
 
 use super::timers::{Clock, Timeouts};
-use crate::http::{Failure, Inbox, Incoming, Outgoing, Responder};
+use crate::http::{Failure, Inbox, Incoming, Outgoing, Responder, Wakers};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::{Context, Poll, Waker, ready};
 use mwasm_http::server::{self, Next};
-use mwasm_http::{BodyLength, Headers, Limits, RequestHead};
+use mwasm_http::{Body, BodyLength, Headers, Limits, RequestHead};
 use mwasm_ports::NANOS_PER_SECOND;
 use mwasm_ports::network::TcpStream;
 use spin::Mutex;
@@ -35,6 +35,7 @@ const MAX_LINGER_BYTES: usize = 1 << 20;
 pub(crate) struct Connection {
     clock: Arc<Clock>,
     timeouts: Timeouts,
+    wakers: Wakers,
     state: Mutex<State>,
 }
 
@@ -86,7 +87,7 @@ impl Connection {
             send_deadline_ns: None,
             waker: Waker::noop().clone(),
         };
-        Arc::new(Self { clock, timeouts, state: Mutex::new(state) })
+        Arc::new(Self { clock, timeouts, wakers: Wakers::new(), state: Mutex::new(state) })
     }
 
     /// The next request; `None` if there is none, or the connection failed.
@@ -177,7 +178,7 @@ impl Connection {
         while let (Some(stream), None) = (&state.stream, state.failure)
             && read < MAX_LINGER_BYTES
         {
-            match ready!(stream.poll_receive(&mut scratch, context)) {
+            match ready!(stream.poll_receive(&mut scratch, &mut self.wakers.join(context))) {
                 Ok(bytes @ 1..) => read += bytes,
                 Ok(_) | Err(_) => break,
             }
@@ -225,6 +226,7 @@ impl Connection {
             return;
         }
         state.waker.wake_by_ref();
+        self.wakers.wake();
     }
 
     /// Receives once, into the connection's buffer.
@@ -233,7 +235,7 @@ impl Connection {
             return Poll::Ready(Err(failure));
         }
         let Some(stream) = &state.stream else { return Poll::Ready(Err(Failure::Over)) };
-        match stream.poll_receive(state.http.space(), context) {
+        match stream.poll_receive(state.http.space(), &mut self.wakers.join(context)) {
             Poll::Ready(Ok(count)) => {
                 if count == 0 {
                     state.has_ended = true;
@@ -271,7 +273,7 @@ impl Connection {
         while let Some(stream) = &state.stream
             && !state.http.is_flushed()
         {
-            match stream.poll_send(state.http.to_send(), context) {
+            match stream.poll_send(state.http.to_send(), &mut self.wakers.join(context)) {
                 Poll::Ready(Ok(count)) => {
                     state.http.sent(count);
                     state.send_deadline_ns = None;
@@ -293,15 +295,20 @@ impl Connection {
     /// Takes bytes of the request's body out of the connection until there are some, or the body is over.
     fn poll_peek(&self, state: &mut State, context: &mut Context<'_>) -> Poll<()> {
         while !state.inbox.is_ready() {
-            if state.inbox.accept(state.http.body(MAX_PIECE_BYTES)) {
-                continue;
+            if !state.inbox.accept(state.http.body(MAX_PIECE_BYTES)) {
+                ready!(self.poll_more(state, context));
             }
-            // A client may wait to be asked for the body, or for the answer so far.
-            let sent = self.poll_flush(state, context);
-            let filled = ready!(self.poll_fill(state, Awaited::Body, context));
-            if let (Err(failure), _) | (_, Poll::Ready(Err(failure))) = (filled, sent) {
-                state.inbox.fail(failure);
-            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Receives more of the request's body, if it can be had.
+    fn poll_more(&self, state: &mut State, context: &mut Context<'_>) -> Poll<()> {
+        // A client may wait to be asked for the body, or for the answer so far.
+        let sent = self.poll_flush(state, context);
+        let filled = ready!(self.poll_fill(state, Awaited::Body, context));
+        if let (Err(failure), _) | (_, Poll::Ready(Err(failure))) = (filled, sent) {
+            state.inbox.fail(failure);
         }
         Poll::Ready(())
     }
@@ -360,6 +367,27 @@ impl Incoming for Exchange {
         })?
     }
 
+    fn poll_read(&self, into: &mut [u8], context: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
+        let result = self.with(|connection, state| {
+            loop {
+                if let Some(read) = state.inbox.read_into(into) {
+                    return Poll::Ready(read);
+                }
+                match state.http.body(into.len()) {
+                    Body::Data(bytes) => {
+                        into.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+                        return Poll::Ready(Ok(bytes.len()));
+                    }
+                    Body::Pending => ready!(connection.poll_more(state, context)),
+                    end => {
+                        state.inbox.accept(end);
+                    }
+                }
+            }
+        });
+        result.unwrap_or_else(|failure| Poll::Ready(Err(failure)))
+    }
+
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         self.with(|connection, state| connection.poll_peek(state, context)).unwrap_or(Poll::Ready(()))
     }
@@ -401,6 +429,11 @@ impl Outgoing for Exchange {
     fn flush(&self) -> Result<(), Failure> {
         // What is written leaves when the handler waits, or is done.
         self.with(|_, _| ())
+    }
+
+    fn nudge(&self) {
+        // The connection's task has its turn when the writer has done what it can.
+        let _ = self.with(|_, state| state.waker.wake_by_ref());
     }
 
     fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {

@@ -4,6 +4,7 @@
 //! ([`Pool`]); an app that is not to be trusted with the remains of the request before gets a fresh one each time. An app that
 //! traps loses its instance, and the request that it was at; others do not notice.
 
+use super::place::Place;
 use super::pool::{Lease, Pool};
 use super::report::Report;
 use super::{Exchange, Handler};
@@ -79,15 +80,6 @@ impl<'a> Handler02<'a> {
         })
     }
 
-    /// Makes the first instance, to see that there can be any.
-    pub async fn prepare(&self) -> Result<()> {
-        let worker = self.new_worker().await?;
-        if !self.is_fresh {
-            self.pool.add(worker);
-        }
-        Ok(())
-    }
-
     async fn new_worker(&self) -> Result<Worker> {
         let mut state = (self.new_state)();
         state.resolver.clone_from(&self.resolver.borrow());
@@ -124,6 +116,14 @@ impl<'a> Handler02<'a> {
 }
 
 impl Handler for Handler02<'_> {
+    async fn prepare(&self) -> Result<()> {
+        let worker = self.new_worker().await?;
+        if !self.is_fresh {
+            self.pool.add(worker);
+        }
+        Ok(())
+    }
+
     async fn handle(&self, request: RequestHead, exchange: Arc<Exchange>) {
         let Some(_place) = Place::take(&self.requests, self.max_requests) else {
             exchange.connection().reject(503, "too many requests");
@@ -169,24 +169,5 @@ impl Worker {
                 state.reactor.wait(Event::Output(to).interest()).await;
             }
         }
-    }
-}
-
-/// A place among the requests that run or wait.
-struct Place<'a>(&'a Cell<usize>);
-
-impl<'a> Place<'a> {
-    fn take(taken: &'a Cell<usize>, most: usize) -> Option<Self> {
-        let count = taken.get();
-        (count < most).then(|| {
-            taken.set(count + 1);
-            Self(taken)
-        })
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }

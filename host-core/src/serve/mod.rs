@@ -8,7 +8,7 @@
 //!
 //! 1. [`Server::run`] accepts connections and runs a task for each, all on one thread.
 //! 2. A [`Connection`] turns bytes into requests; it is kept for as many as the client sends.
-//! 3. A [`Handler`] finds an instance of the app and calls it ([`handler_02`]).
+//! 3. A [`Handler`] finds an instance of the app and calls it (`handler_02`, `handler_03`).
 //! 4. The app reads the request's body and writes its answer through an [`Exchange`], straight from and to the connection.
 //! 5. What the app left open is closed ([`Connection::settle`]): every request is answered, or its connection is cut.
 //!
@@ -18,7 +18,12 @@
 
 mod connection;
 mod handler_02;
+#[cfg(feature = "component-model-async")]
+mod handler_03;
+mod place;
 mod pool;
+#[cfg(feature = "component-model-async")]
+mod queue;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -45,12 +50,13 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use handler_02::Handler02;
 use mwasm_http::{Limits, RequestHead};
-use mwasm_plan::Entry;
-use mwasm_plan::net::Http;
-use mwasm_ports::network::{NetError, Network, TcpListener, TcpOptions, TcpStream};
+use mwasm_plan::net::{Http, Listen, Protocol};
+use mwasm_plan::{Entry, Plan};
+use mwasm_ports::network::{NetError, NetStatus, Network, TcpListener, TcpOptions, TcpStream};
 use mwasm_ports::{NANOS_PER_SECOND, Outcome};
 use report::Report;
 use timers::{Clock, Timeouts};
+use wasmtime::Result;
 
 /// How many connections wait to be accepted.
 const BACKLOG: usize = 1024;
@@ -61,8 +67,14 @@ const GRACE_NS: u64 = NANOS_PER_SECOND;
 
 /// Answers requests.
 pub(crate) trait Handler {
+    /// Makes a first instance of the app, to see that there can be any.
+    fn prepare(&self) -> impl Future<Output = Result<()>>;
     /// Answers one request through `exchange`. What is open when this ends is closed by the connection.
     fn handle(&self, request: RequestHead, exchange: Arc<Exchange>) -> impl Future<Output = ()>;
+    /// What goes on beside the requests.
+    fn work(&self) -> impl Future<Output = ()> {
+        core::future::ready(())
+    }
 }
 
 /// Starts an app that is an HTTP handler of `wasi:http` 0.2, and serves until somebody asks for the end.
@@ -70,11 +82,28 @@ pub(crate) trait Handler {
 pub fn serve_02(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
     let Entry::Serve02(export) = app.plan.entry else { return Outcome::Failed };
     let common = new_state();
-    let (ports, reactor, http) = (common.ports.clone(), common.reactor.clone(), app.plan.net.http);
-    let report = Rc::new(Report::new(ports.console.clone()));
+    let report = Rc::new(Report::new(common.ports.console.clone()));
     let new_instance_state = || new_state().beside(&common);
-    let prepared = Handler02::new(app, export, &http, &new_instance_state, report.clone());
-    let prepared = prepared.map(|handler| (reactor.block_on(handler.prepare()), handler));
+    let handler = Handler02::new(app, export, &common.net.http, &new_instance_state, report.clone());
+    serve(app.plan, &common, handler, report)
+}
+
+/// Starts an app that is an HTTP handler of `wasi:http` 0.3, and serves until somebody asks for the end.
+#[cfg(feature = "component-model-async")]
+#[unsafe(export_name = "mwasm_start_serve_03")]
+pub fn serve_03(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
+    let Entry::Serve03(export) = app.plan.entry else { return Outcome::Failed };
+    let common = new_state();
+    let report = Rc::new(Report::new(common.ports.console.clone()));
+    let new_instance_state = || new_state().beside(&common);
+    let handler = handler_03::Handler03::new(app, export, &common.net.http, &new_instance_state, report.clone());
+    serve(app.plan, &common, handler, report)
+}
+
+/// Prepares the app, listens, and serves; `common` is what the app's instances share.
+fn serve<H: Handler>(plan: &Plan<'_>, common: &State, handler: Result<H>, report: Rc<Report>) -> Outcome {
+    let (ports, reactor, http) = (&common.ports, &common.reactor, common.net.http);
+    let prepared = handler.map(|handler| (reactor.block_on(handler.prepare()), handler));
     let handler = match prepared {
         Ok((Err(Stopped), _)) => return Outcome::Stopped,
         Ok((Ok(Ok(())), handler)) => handler,
@@ -91,12 +120,27 @@ pub fn serve_02(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
         return Outcome::Failed;
     };
     match listen(&**network, http.port) {
-        Ok(listeners) => Server::new(handler, Clock::new(ports.clock.clone()), http, report).run(&reactor, &listeners),
+        Ok(listeners) => {
+            if plan.verbose {
+                report.say(|| serving(plan, &network.status()));
+            }
+            Server::new(handler, Clock::new(ports.clock.clone()), http, report).run(reactor, &listeners)
+        }
         Err(error) => {
             report.say(|| cannot_listen(http.port, error));
             Outcome::Failed
         }
     }
+}
+
+/// Where the app is served: at the machine's address, if it has one of its own already; the sockets of an operating system are reached
+/// from this machine in any case.
+fn serving(plan: &Plan<'_>, status: &NetStatus) -> String {
+    let port = plan.net.http.port;
+    let is_ours = |listen: &&Listen| (listen.protocol, listen.port) == (Protocol::Tcp, port);
+    let host_port = plan.policy.listen.iter().find(is_ours).map_or(port, |listen| listen.host_port);
+    let ip = status.addresses.iter().map(|(ip, _)| *ip).find(IpAddr::is_ipv4);
+    format!("mwasm: serving http://{}:{host_port}/\n", ip.unwrap_or(Ipv4Addr::LOCALHOST.into()))
 }
 
 fn cannot_listen(port: u16, error: NetError) -> String {
@@ -159,12 +203,16 @@ impl<H: Handler> Server<H> {
     /// Ends when the server is to stop and nobody is left.
     async fn serve(&self, reactor: &Arc<Reactor>, listeners: &[Box<dyn TcpListener>]) {
         let mut tasks = FuturesUnordered::new();
+        let mut work = FuturesUnordered::from_iter([self.handler.work()]);
         let mut sweep = Sweep::new(reactor.clone());
         poll_fn(|context| {
             self.clock.update();
             if !self.is_stopping.get() && !sweep.is_paused {
                 sweep.is_paused = self.accept(listeners, context, |stream| tasks.push(self.attend(stream)));
             }
+            while let Poll::Ready(Some(())) = tasks.poll_next_unpin(context) {}
+            // What came of the new requests leaves at once.
+            let _ = work.poll_next_unpin(context);
             while let Poll::Ready(Some(())) = tasks.poll_next_unpin(context) {}
             if tasks.is_empty() && self.is_stopping.get() {
                 return Poll::Ready(());

@@ -65,15 +65,15 @@ impl Network for Script {
         NetStatus::default()
     }
 
-    fn poll_configured(&self, _context: &mut Context<'_>) -> Poll<Result<(), NetError>> {
+    fn poll_configured(&self, _context: &mut Context<'_>) -> Poll<core::result::Result<(), NetError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn bind_tcp(&self, _local: SocketAddr) -> Result<Box<dyn TcpBound>, NetError> {
+    fn bind_tcp(&self, _local: SocketAddr) -> core::result::Result<Box<dyn TcpBound>, NetError> {
         Err(NetError::NotSupported)
     }
 
-    fn bind_udp(&self, _local: SocketAddr) -> Result<Box<dyn UdpSocket>, NetError> {
+    fn bind_udp(&self, _local: SocketAddr) -> core::result::Result<Box<dyn UdpSocket>, NetError> {
         Err(NetError::NotSupported)
     }
 }
@@ -85,7 +85,7 @@ impl TcpListener for Listener {
         here()
     }
 
-    fn poll_accept(&self, _context: &mut Context<'_>) -> Poll<Result<Box<dyn TcpStream>, NetError>> {
+    fn poll_accept(&self, _context: &mut Context<'_>) -> Poll<core::result::Result<Box<dyn TcpStream>, NetError>> {
         match self.0.waiting.lock().pop_front() {
             Some(wire) => Poll::Ready(Ok(Box::new(Socket { machine: self.0.machine.clone(), wire }))),
             None => Poll::Pending,
@@ -96,7 +96,7 @@ impl TcpListener for Listener {
         Poll::Pending
     }
 
-    fn set_options(&self, _options: &TcpOptions) -> Result<(), NetError> {
+    fn set_options(&self, _options: &TcpOptions) -> core::result::Result<(), NetError> {
         Ok(())
     }
 }
@@ -110,11 +110,11 @@ impl TcpStream for Socket {
         here()
     }
 
-    fn poll_connected(&self, _context: &mut Context<'_>) -> Poll<Result<(), NetError>> {
+    fn poll_connected(&self, _context: &mut Context<'_>) -> Poll<core::result::Result<(), NetError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_receive(&self, into: &mut [u8], context: &mut Context<'_>) -> Poll<Result<usize, NetError>> {
+    fn poll_receive(&self, into: &mut [u8], context: &mut Context<'_>) -> Poll<core::result::Result<usize, NetError>> {
         let now_ns = self.machine.state().now_ns;
         let mut wire = self.wire.lock();
         match wire.script.front_mut() {
@@ -136,7 +136,7 @@ impl TcpStream for Socket {
         }
     }
 
-    fn poll_send(&self, bytes: &[u8], context: &mut Context<'_>) -> Poll<Result<usize, NetError>> {
+    fn poll_send(&self, bytes: &[u8], context: &mut Context<'_>) -> Poll<core::result::Result<usize, NetError>> {
         let mut wire = self.wire.lock();
         let count = bytes.len().min(wire.window.unwrap_or(usize::MAX));
         if count == 0 {
@@ -161,12 +161,12 @@ impl TcpStream for Socket {
         Poll::Ready(())
     }
 
-    fn shutdown_send(&self) -> Result<(), NetError> {
+    fn shutdown_send(&self) -> core::result::Result<(), NetError> {
         self.wire.lock().is_shut = true;
         Ok(())
     }
 
-    fn shutdown_receive(&self) -> Result<(), NetError> {
+    fn shutdown_receive(&self) -> core::result::Result<(), NetError> {
         Ok(())
     }
 
@@ -174,11 +174,11 @@ impl TcpStream for Socket {
         self.wire.lock().was_reset = true;
     }
 
-    fn options(&self) -> Result<TcpOptions, NetError> {
+    fn options(&self) -> core::result::Result<TcpOptions, NetError> {
         Ok(TcpOptions::default())
     }
 
-    fn set_options(&self, _options: &TcpOptions) -> Result<(), NetError> {
+    fn set_options(&self, _options: &TcpOptions) -> core::result::Result<(), NetError> {
         Ok(())
     }
 }
@@ -189,7 +189,7 @@ struct App {
 }
 
 impl App {
-    async fn read(exchange: &Exchange) -> Result<Vec<u8>, crate::http::Failure> {
+    async fn read(exchange: &Exchange) -> core::result::Result<Vec<u8>, crate::http::Failure> {
         let mut body = Vec::new();
         loop {
             poll_fn(|context| exchange.poll_readable(context)).await;
@@ -202,6 +202,10 @@ impl App {
 }
 
 impl Handler for App {
+    async fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn handle(&self, request: RequestHead, exchange: Arc<Exchange>) {
         let respond = || exchange.respond(200, &Headers::new(), BodyLength::Unknown);
         match request.path.as_str() {

@@ -7,6 +7,7 @@
 mod cli;
 mod clocks;
 mod filesystem;
+pub(crate) mod http;
 mod random;
 pub(crate) mod sockets;
 mod stdio;
@@ -35,6 +36,8 @@ pub const INTERFACES: &[Interface] = &[
     clocks::TYPES,
     filesystem::PREOPENS,
     filesystem::TYPES,
+    http::CLIENT,
+    http::TYPES,
     random::INSECURE,
     random::INSECURE_SEED,
     random::RANDOM,

@@ -1,6 +1,8 @@
 //! `cargo xtask guests --check`: runs the built apps on the reference runtime, Wasmtime's own program, and compares what they do with
 //! what their examples say. What passes here is what mwasm's hosts are then held to.
 
+mod server;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,10 @@ pub fn check(guest: &Guest, component: &Path) -> Result<()> {
         "traps" => traps(&app),
         "hello-world" => same_text(&app.run(&[], &[])?, 0, &example.join("hello-world/expected.txt")),
         "sqlite" => same_text(&app.run(&["--dir", &app.granted_tmp()?], &[])?, 0, &example.join("sqlite/expected.txt")),
+        "dns" => server::dns(&app, &example.join("dns/zones")),
+        name if name.starts_with("echo-") => server::echo(&app),
+        name if name.starts_with("http-") => server::http(&app),
+        name if name.starts_with("web-") => server::web(&app, &example.join("web/site")),
         _ => hello(&app, &example.join("hello")),
     }
 }

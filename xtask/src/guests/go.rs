@@ -35,7 +35,8 @@ fn with_bindings(job: &Job) -> Result<PathBuf> {
     // The package that all bindings share comes with their generator, and from no other place.
     let replace = format!("replace go.bytecodealliance.org/pkg => {}\n", bindings::go_package(job)?.display());
     let file = module.join("go.mod");
-    fs::write(&file, fs::read_to_string(&file)? + "\n" + &replace).with_context(|| format!("writing {}", file.display()))?;
+    fs::write(&file, fs::read_to_string(&file)? + "\n" + &replace)
+        .with_context(|| format!("writing {}", file.display()))?;
     copy::files(&job.source, &module, "go")?;
     Ok(module)
 }

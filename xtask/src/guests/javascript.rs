@@ -60,7 +60,11 @@ fn on_starlingmonkey(job: &Job, wasi: &str, options: &[&str]) -> Result<PathBuf>
     }
     let component = job.work.join("component.wasm");
     let mut command = node.componentize_js();
-    command.arg(job.source.join("app.js")).args(options).args(["--world-name", &component::world(job)?, "--wit"]).arg(&wit);
+    command
+        .arg(job.source.join("app.js"))
+        .args(options)
+        .args(["--world-name", &component::world(job)?, "--wit"])
+        .arg(&wit);
     run::quiet(command.arg("-o").arg(&component), "making a component with componentize-js")?;
     Ok(component)
 }

@@ -68,9 +68,6 @@ pub struct Run {
     /// Where to run: desktop is this process, xen and arm are machines in QEMU [default: desktop, or what the image is for]
     #[arg(long, value_parser = targets())]
     pub target: Option<Target>,
-    /// Reach a port of the app at a port of this machine; also lets the app listen on it
-    #[arg(short, long = "publish", value_name = "[udp:]HOST:GUEST", value_parser = publish)]
-    pub publish: Vec<Listen>,
     /// What the app may do, and is given
     #[command(flatten)]
     pub grants: Grants,
@@ -97,7 +94,7 @@ impl Run {
         // Ports and network cards of a machine are the machine's, not the image's.
         let is_program = target == Target::Desktop;
         let given = [
-            ("--publish", is_program && !self.publish.is_empty()),
+            ("--publish", is_program && !self.grants.publish.is_empty()),
             ("--net", is_program && self.grants.net.is_some()),
             ("--listen", !self.grants.listen.is_empty()),
             ("--connect", !self.grants.connect.is_empty()),
@@ -112,7 +109,6 @@ impl Run {
     /// As flags of a build; directories are left to the caller.
     pub fn into_flags(self) -> Flags {
         let mut flags = self.grants.into_flags();
-        flags.publish = self.publish;
         flags.args = self.args;
         flags.invoke = self.invoke;
         flags
@@ -192,6 +188,9 @@ pub struct Aot {
 /// What an app is given, in `run` and `aot` alike.
 #[derive(Debug, Args)]
 pub struct Grants {
+    /// Reach a port of the app at a port of the machine that it runs on; also lets the app listen on it
+    #[arg(short, long = "publish", value_name = "[udp:]HOST:GUEST", value_parser = publish)]
+    pub publish: Vec<Listen>,
     /// Set an environment variable
     #[arg(long, value_name = "K=V", value_parser = variable)]
     pub env: Vec<(String, String)>,
@@ -209,7 +208,14 @@ pub struct Grants {
 impl Grants {
     /// As flags of a build.
     pub fn into_flags(self) -> Flags {
-        Flags { env: self.env, listen: self.listen, connect: self.connect, tap: self.net, ..Flags::default() }
+        Flags {
+            env: self.env,
+            publish: self.publish,
+            listen: self.listen,
+            connect: self.connect,
+            tap: self.net,
+            ..Flags::default()
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::method::Scheme;
 use super::options::RequestOptions;
 use super::outgoing::OutgoingRequest;
 use crate::http::Failure;
-use crate::http::client::{Exchange, Timeouts};
+use crate::http::client::{Dial, Exchange, Timeouts};
 use crate::interface::{Context, interface, plain};
 use crate::reactor::Readiness;
 use crate::sockets::dial::Dialer;
@@ -19,7 +19,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::task::{self, Poll, Waker};
-use mwasm_http::{BodyLength, RequestHead, ResponseHead};
+use mwasm_http::{BodyLength, Headers, RequestHead, ResponseHead};
 use spin::Mutex;
 use wasmtime::Result;
 use wasmtime::component::Resource;
@@ -60,29 +60,44 @@ fn split(authority: &str) -> Option<(&str, u16)> {
     (!host.is_empty() && !host.contains('@')).then_some((host, port))
 }
 
+/// A request to a server as the app describes it.
+pub(crate) struct Target {
+    pub method: mwasm_http::Method,
+    pub path: Option<String>,
+    pub scheme: Option<Scheme>,
+    pub authority: Option<String>,
+}
+
+impl Target {
+    /// The request's head, and the beginning of a connection to its server.
+    pub fn open(self, state: &mut State, headers: &Headers) -> core::result::Result<(RequestHead, Dial), ErrorCode> {
+        match self.scheme {
+            Some(Scheme::Http) | None => {}
+            Some(Scheme::Https) => return Err(Failure::Tls.into()),
+            Some(Scheme::Other(_)) => return Err(ErrorCode::HttpRequestUriInvalid),
+        }
+        let authority = self.authority.ok_or(ErrorCode::HttpRequestUriInvalid)?;
+        let (host, port) = split(&authority).ok_or(ErrorCode::HttpRequestUriInvalid)?;
+        let (host, dialer) = (String::from(host), Dialer::of(state).map_err(Failure::dialing)?);
+        let dial = Box::pin(async move { dialer.connect(&host, port).await });
+        let path = match self.path {
+            None => String::from("/"),
+            // A query of an empty path.
+            Some(path) if path.is_empty() || path.starts_with('?') => String::from("/") + &path,
+            Some(path) => path,
+        };
+        let (method, authority, headers) = (self.method, Some(authority), headers.clone());
+        Ok((RequestHead { method, authority, path, headers, ..RequestHead::default() }, dial))
+    }
+}
+
 fn start(
     state: &mut State,
     request: OutgoingRequest,
     timeouts: Timeouts,
 ) -> core::result::Result<Arc<Exchange>, ErrorCode> {
     let OutgoingRequest { method, path, scheme, authority, headers, body } = request;
-    match scheme {
-        Some(Scheme::Http) | None => {}
-        Some(Scheme::Https) => return Err(Failure::Tls.into()),
-        Some(Scheme::Other(_)) => return Err(ErrorCode::HttpRequestUriInvalid),
-    }
-    let authority = authority.ok_or(ErrorCode::HttpRequestUriInvalid)?;
-    let (host, port) = split(&authority).ok_or(ErrorCode::HttpRequestUriInvalid)?;
-    let (host, dialer) = (String::from(host), Dialer::of(state).map_err(Failure::dialing)?);
-    let dial = Box::pin(async move { dialer.connect(&host, port).await });
-    let path = match path {
-        None => String::from("/"),
-        // A query of an empty path.
-        Some(path) if path.is_empty() || path.starts_with('?') => String::from("/") + &path,
-        Some(path) => path,
-    };
-    let headers = headers.headers().as_ref().clone();
-    let head = RequestHead { method, authority: Some(authority), path, headers, ..RequestHead::default() };
+    let (head, dial) = Target { method, path, scheme, authority }.open(state, headers.headers())?;
     let length = if body.is_some() { BodyLength::Unknown } else { BodyLength::None };
     let (reactor, clock) = (state.reactor.clone(), state.ports.clock.clone());
     match (Exchange::new(reactor, clock, dial, timeouts, &head, length), body) {

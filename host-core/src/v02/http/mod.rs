@@ -11,14 +11,14 @@
 //!          \-response-outparam.set          \-finish
 //! ```
 
-mod error_code;
-mod fields;
-mod handler;
+pub(crate) mod error_code;
+pub(crate) mod fields;
+pub(crate) mod handler;
 mod incoming;
 mod incoming_body;
-mod method;
+pub(crate) mod method;
 mod options;
-mod outgoing;
+pub(crate) mod outgoing;
 mod outgoing_body;
 mod types;
 

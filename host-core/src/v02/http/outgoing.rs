@@ -35,9 +35,9 @@ pub(crate) struct OutgoingResponse {
 pub(crate) struct ResponseOutparam(pub Arc<dyn Responder>);
 
 /// The status of a response unless the app sets another one.
-const OK: u16 = 200;
+pub(crate) const OK: u16 = 200;
 /// Status codes of final responses.
-const STATUS_CODES: core::ops::RangeInclusive<u16> = 100..=999;
+pub(crate) const STATUS_CODES: core::ops::RangeInclusive<u16> = 100..=999;
 
 type Request = Resource<OutgoingRequest>;
 type Response = Resource<OutgoingResponse>;
@@ -87,7 +87,7 @@ pub(super) fn set_path_with_query(mut context: Context<'_>, (request, path): (Re
 }
 
 /// A path and query that can be sent (RFC 3986, sections 3.3 and 3.4): beside them there are only `*`, for `OPTIONS`, and nothing.
-fn is_path(path: &str) -> bool {
+pub(crate) fn is_path(path: &str) -> bool {
     (path.is_empty() || path == "*" || path.starts_with(['/', '?']))
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
@@ -119,7 +119,7 @@ pub(super) fn set_authority(mut context: Context<'_>, (request, authority): (Req
 }
 
 /// Host and perhaps port (RFC 3986, section 3.2).
-fn is_authority(authority: &str) -> bool {
+pub(crate) fn is_authority(authority: &str) -> bool {
     !authority.is_empty() && authority.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#\\\"<>^`{|}".contains(&byte))
 }
 

@@ -6,8 +6,8 @@ use mwasm_aot::image::recognise;
 use mwasm_aot::network::Network;
 use mwasm_aot::problem::Problem;
 use mwasm_aot::target::Target;
-use mwasm_plan::Plan;
-use mwasm_plan::net::Listen;
+use mwasm_plan::net::{Listen, Protocol};
+use mwasm_plan::{Entry, Plan};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::fs::File;
@@ -31,6 +31,7 @@ pub struct Guest<'a> {
     memory_mib: u64,
     /// The network card's other side, for an image that has the network.
     card: Option<String>,
+    served_at: Option<String>,
 }
 
 /// What the network card of a machine is connected to.
@@ -58,7 +59,13 @@ impl<'a> Guest<'a> {
         let plan = recognise("the image", image)?.context("an image without a plan")?.plan;
         check(&plan, &link.publish)?;
         let card = Network::is_given(&plan).then(|| backend(link));
-        Ok(Self { target, image, memory_mib: pack::memory_mib(&plan, image.len() as u64), card })
+        let memory_mib = pack::memory_mib(&plan, image.len() as u64);
+        Ok(Self { target, image, memory_mib, card, served_at: served_at(&plan, link) })
+    }
+
+    /// Where the app can be reached, if it is an HTTP handler.
+    pub fn served_at(&self) -> Option<&str> {
+        self.served_at.as_deref()
     }
 
     /// Starts QEMU. It dies with the calling thread.
@@ -148,6 +155,19 @@ fn check(plan: &Plan<'_>, publish: &[Listen]) -> Result<()> {
     Err(Problem::usage(message).help(format!("build it with --listen {port}")).into())
 }
 
+/// Where an HTTP handler can be reached from this machine. On a TAP device it has an address of its own, which nobody knows here.
+fn served_at(plan: &Plan<'_>, link: &Link) -> Option<String> {
+    let is_served = matches!(plan.entry, Entry::Serve02(_) | Entry::Serve03(_));
+    let port = plan.net.http.port;
+    let is_its = |published: &&Listen| (published.protocol, published.port) == (Protocol::Tcp, port);
+    let place = match link.publish.iter().find(is_its) {
+        _ if link.tap.is_some() => format!("serving HTTP at port {port} of the machine"),
+        Some(published) => format!("serving http://127.0.0.1:{}/", published.host_port),
+        None => format!("the app is served inside of the machine only: -p 8080:{port} makes it http://127.0.0.1:8080/"),
+    };
+    is_served.then_some(place)
+}
+
 /// The network card's other side, as QEMU's `-netdev` wants it.
 fn backend(link: &Link) -> String {
     use std::fmt::Write;
@@ -201,6 +221,17 @@ mod tests {
         assert_eq!(text, "user,id=net,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:127.0.0.1:5353-:53");
         let text = backend(&Link { publish: vec![], tap: Some("tap0".into()) });
         assert_eq!(text, "tap,id=net,ifname=tap0,script=no,downscript=no");
+    }
+
+    #[test]
+    fn a_handler_is_found_at_its_published_port() {
+        let plan = Plan { entry: Entry::Serve03("wasi:http/handler@0.3.0"), ..Plan::default() };
+        let link = |publish, tap: Option<&str>| Link { publish, tap: tap.map(str::to_owned) };
+        let at = |plan: &Plan<'_>, link: Link| served_at(plan, &link).unwrap_or_default();
+        assert_eq!(at(&plan, link(vec![port("tcp:80", 8080)], None)), "serving http://127.0.0.1:8080/");
+        assert!(at(&plan, link(vec![port("udp:80", 8080)], None)).contains("-p 8080:80"));
+        assert!(at(&plan, link(vec![], Some("tap0"))).contains("port 80 of the machine"));
+        assert_eq!(at(&Plan::default(), Link::default()), "");
     }
 
     #[test]

@@ -53,6 +53,8 @@ fn run_app(mut arguments: Run) -> Result<ExitCode> {
             // Who says nothing about the network is trusted with this machine alone.
             let grants_nothing = flags.listen.is_empty() && flags.publish.is_empty() && flags.connect.is_empty();
             flags.loopback = grants_nothing && !has_manifest;
+            // Somebody is there who wants to know where an app is served, and what it was refused.
+            flags.verbose = true;
             run_here(prepared(&app, layer, flags)?, dirs)
         }
         Target::Xen | Target::Arm => {
@@ -66,12 +68,16 @@ fn run_app(mut arguments: Run) -> Result<ExitCode> {
 
 /// What the network card of a machine is connected to.
 fn link(arguments: &Run) -> Link {
-    Link { publish: arguments.publish.clone(), tap: arguments.grants.net.clone() }
+    Link { publish: arguments.grants.publish.clone(), tap: arguments.grants.net.clone() }
 }
 
 /// Boots an image.
 fn boot(target: Target, image: &[u8], link: &Link) -> Result<ExitCode> {
-    boot::boot(&Guest::new(target, image, link)?)
+    let guest = Guest::new(target, image, link)?;
+    if let Some(place) = guest.served_at() {
+        eprintln!("mwasm: {place}");
+    }
+    boot::boot(&guest)
 }
 
 /// The app with its settings. What nothing can call is only dropped if it is in the way: the whole app knows more of its source.
