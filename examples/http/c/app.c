@@ -132,6 +132,12 @@ static void echo(request_t request, wasi_http_types_own_response_outparam_t out)
     end(&answer);
 }
 
+/* Hosts may give the names of fields as they were sent. */
+static void to_lower_case(http_string_t *name) {
+    for (size_t i = 0; i < name->len; i++)
+        if (name->ptr[i] >= 'A' && name->ptr[i] <= 'Z') name->ptr[i] |= 0x20;
+}
+
 static int by_name(const void *one, const void *other) {
     const field_t *a = one, *b = other;
     size_t shorter = a->f0.len < b->f0.len ? a->f0.len : b->f0.len;
@@ -145,6 +151,7 @@ static void headers(request_t request, wasi_http_types_own_response_outparam_t o
     fields_t entries;
     wasi_http_types_method_fields_entries(wasi_http_types_borrow_fields(headers), &entries);
     wasi_http_types_fields_drop_own(headers);
+    for (size_t i = 0; i < entries.len; i++) to_lower_case(&entries.ptr[i].f0);
     qsort(entries.ptr, entries.len, sizeof *entries.ptr, by_name);
     field_t fields[] = {text_field("content-type", "text/plain"), text_field("x-answer", "yes")};
     answer_t answer = begin(out, 200, fields, 2);

@@ -91,7 +91,9 @@ def echo(request: IncomingRequest, out: ResponseOutparam) -> None:
 
 
 def header_lines(request: IncomingRequest) -> bytes:
-    fields = sorted((name, value) for name, value in request.headers().entries() if name.startswith("x-"))
+    # Hosts may give the names of fields as they were sent.
+    entries = [(name.lower(), value) for name, value in request.headers().entries()]
+    fields = sorted((name, value) for name, value in entries if name.startswith("x-"))
     return b"".join(name.encode() + b": " + value + b"\n" for name, value in fields)
 
 

@@ -147,6 +147,10 @@ func headers(request *http.IncomingRequest, out *http.ResponseOutparam) {
 	requestHeaders := request.Headers()
 	entries := requestHeaders.Entries()
 	requestHeaders.Drop()
+	// Hosts may give the names of fields as they were sent.
+	for i := range entries {
+		entries[i].F0 = strings.ToLower(entries[i].F0)
+	}
 	sort.SliceStable(entries, func(a, b int) bool { return entries[a].F0 < entries[b].F0 })
 	var text strings.Builder
 	for _, entry := range entries {

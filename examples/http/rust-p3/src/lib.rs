@@ -69,6 +69,8 @@ fn echo(request: Request) -> Result<Response, ErrorCode> {
 
 fn headers(request: &Request) -> Result<Response, ErrorCode> {
     let mut entries = request.get_headers().copy_all();
+    // Hosts may give the names of fields as they were sent.
+    entries.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
     entries.sort();
     let mut lines = Vec::new();
     for (name, value) in entries.iter().filter(|(name, _)| name.starts_with("x-")) {

@@ -99,6 +99,8 @@ fn echo(request: &IncomingRequest, out: ResponseOutparam) {
 
 fn headers(request: &IncomingRequest, out: ResponseOutparam) {
     let mut entries = request.headers().entries();
+    // Hosts may give the names of fields as they were sent.
+    entries.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
     entries.sort();
     let mut text = Vec::new();
     for (name, value) in entries.iter().filter(|(name, _)| name.starts_with("x-")) {
