@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use mwasm_plan::net::Net;
 use mwasm_ports::Clock;
 use mwasm_ports::net_device::NetDevice;
@@ -58,14 +58,10 @@ impl Network for Stack {
     fn advance(&self) {
         let mut core = self.0.lock();
         core.advance(&*self.0.device);
-        let mut woken = core::mem::take(&mut core.woken);
+        let woken = core::mem::take(&mut core.woken);
+        // Whoever is woken may call the stack at once.
         drop(core);
-        woken.drain(..).for_each(|waker| waker.wake());
-        // The list keeps its memory for the next time.
-        let mut core = self.0.lock();
-        if core.woken.is_empty() {
-            core.woken = woken;
-        }
+        woken.into_iter().for_each(Waker::wake);
     }
 
     fn deadline_ns(&self) -> Option<u64> {

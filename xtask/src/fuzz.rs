@@ -32,7 +32,7 @@ const RUNS: u64 = 300_000;
 /// The longest input, in bytes: enough for any of the formats.
 const MOST_BYTES: u32 = 4096;
 
-const TARGETS: &[&str] = &["acpi", "device-tree", "plan", "start-info", "xenstore"];
+const TARGETS: &[&str] = &["acpi", "device-tree", "frames", "http-request", "plan", "start-info", "xenstore"];
 
 /// What `cargo fuzz` passes, less what needs a nightly compiler.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
