@@ -310,8 +310,8 @@ mod tests {
 
     /// Polls all of `futures` until they are done, in whatever order.
     async fn all<F: Future<Output = ()>>(futures: Vec<F>) {
-        let mut futures: Vec<_> = futures.into_iter().map(|future| Some(alloc::boxed::Box::pin(future))).collect();
-        core::future::poll_fn(|context| {
+        let mut futures: Vec<_> = futures.into_iter().map(|future| Some(Box::pin(future))).collect();
+        poll_fn(|context| {
             for slot in &mut futures {
                 if slot.as_mut().is_some_and(|future| future.as_mut().poll(context).is_ready()) {
                     *slot = None;
@@ -403,7 +403,7 @@ mod tests {
     fn a_dropped_wait_is_forgotten() {
         let machine = Machine::new(1);
         let reactor = Reactor::new(machine.ports());
-        let mut wait = alloc::boxed::Box::pin(reactor.sleep_until(5));
+        let mut wait = Box::pin(reactor.sleep_until(5));
         assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(wait);
         assert!(reactor.waiters.lock().list.is_empty());
