@@ -21,6 +21,9 @@ pub mod names;
 pub mod tcp;
 pub mod udp;
 
+#[cfg(test)]
+mod tests;
+
 use crate::State;
 use alloc::sync::Arc;
 use core::net::IpAddr;

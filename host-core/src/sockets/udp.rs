@@ -135,7 +135,7 @@ pub struct Datagrams {
 }
 
 /// The only other side, if there is just one; and how often that was changed.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
     address: Option<SocketAddr>,
     changes: u64,
