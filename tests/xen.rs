@@ -1,4 +1,4 @@
-//! Images on a real Xen 4.17: the conformance table, traps, input, and ends of all kinds.
+//! Images on a real Xen 4.17: the conformance table, traps, input, ends of all kinds, and the network.
 
 use anyhow::{Context, Result, ensure};
 use mwasm_tests::cases::{Case, all};
@@ -6,7 +6,11 @@ use mwasm_tests::faults::{FAULTS, TRAP, app};
 use mwasm_tests::machine::{Image, Machine, aot, check};
 use mwasm_tests::table::Rows;
 use mwasm_tests::xen::dom0less;
-use mwasm_tests::xen::pvh::{Domain, Report, run_all};
+use mwasm_tests::xen::pvh::{Domain, Report, run_all, serve};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Reasons of a domain's end, as Xen numbers them.
 const POWEROFF: u8 = 0;
@@ -152,4 +156,100 @@ fn dom0less_arm() -> Result<()> {
         rows.add("end leaves nothing", "Rust", machine.name(), end.with_context(|| machine.name()));
     }
     rows.finish("xen-arm")
+}
+
+/// Connections, one after the other, and bytes of one long transfer each way.
+const CONNECTIONS: u32 = 1000;
+const TRANSFER_BYTES: usize = 64 << 20;
+/// How long the domain may take from its start, or from a new network device, to an answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often an answer is looked for.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long a transfer may stand still.
+const STILL: Duration = Duration::from_secs(60);
+
+fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(STILL))?;
+    stream.set_write_timeout(Some(STILL))?;
+    Ok(stream)
+}
+
+/// Sends a few bytes to the echo server, which must come back, and then the end.
+fn echo(address: SocketAddr, sent: &[u8]) -> Result<()> {
+    let mut stream = connect(address)?;
+    stream.write_all(sent)?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut got = Vec::new();
+    stream.read_to_end(&mut got)?;
+    ensure!(got == sent, "wanted {} bytes back, found {} others", sent.len(), got.len());
+    Ok(())
+}
+
+/// Waits until the echo server answers.
+fn answers(address: SocketAddr) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match echo(address, b"hello") {
+            Ok(()) => return Ok(()),
+            Err(error) => ensure!(start.elapsed() < PATIENCE, "no answer in {PATIENCE:?}: {error:#}"),
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Sends many bytes to the echo server while they come back, and compares each.
+fn transfer(address: SocketAddr) -> Result<Duration> {
+    let byte = |at: usize| ((at as u32).wrapping_mul(2_654_435_761) >> 24) as u8;
+    let start = Instant::now();
+    let mut stream = connect(address)?;
+    let mut sending = stream.try_clone()?;
+    let sender = thread::spawn(move || -> Result<()> {
+        for from in (0..TRANSFER_BYTES).step_by(1 << 16) {
+            let chunk: Vec<u8> = (from..TRANSFER_BYTES.min(from + (1 << 16))).map(byte).collect();
+            sending.write_all(&chunk)?;
+        }
+        Ok(sending.shutdown(Shutdown::Write)?)
+    });
+    let (mut at, mut chunk) = (0, [0; 1 << 16]);
+    loop {
+        let count = stream.read(&mut chunk).with_context(|| format!("after {at} bytes came back"))?;
+        if count == 0 {
+            break;
+        }
+        let same = chunk.iter().take(count).enumerate().all(|(i, found)| *found == byte(at + i));
+        ensure!(same, "another byte came back between {at} and {}", at + count);
+        at += count;
+    }
+    ensure!(at == TRANSFER_BYTES, "wanted {TRANSFER_BYTES} bytes back, found {at}");
+    sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
+    Ok(start.elapsed())
+}
+
+/// An echo server behind netback and a bridge: many connections, a long transfer both ways, no work while nothing comes, and the same
+/// again with another network device.
+#[test]
+fn network() -> Result<()> {
+    let case = Case { guest: "echo-c", ..app(&[], STOPPED) };
+    let image = aot(&case, &["--target", "xen"], &["-p", "tcp:7:7"])?;
+    let mut serving = serve(Domain { name: "echo".to_owned(), image, script: "serve".to_owned() }, 7)?;
+    let address = serving.address;
+    answers(address)?;
+    let start = Instant::now();
+    for i in 0..CONNECTIONS {
+        echo(address, format!("connection {i}").as_bytes()).with_context(|| format!("connection {i}"))?;
+    }
+    let connections = start.elapsed();
+    let transfer_time = transfer(address)?;
+    let idle = serving.attach_again()?;
+    ensure!(idle <= 1, "an idle domain worked for {idle} tenths of a second in 3 s");
+    answers(address)?;
+    let report = serving.finish()?;
+    ensure_reason(&report, POWEROFF)?;
+    println!(
+        "{CONNECTIONS} connections in {connections:.1?}, {} MiB each way in {transfer_time:.1?}; the domain worked {} tenths of a second",
+        TRANSFER_BYTES >> 20,
+        report.value("worked")?
+    );
+    Ok(())
 }

@@ -8,7 +8,6 @@ use crate::xenstore::{Conversation, HEADER_BYTES, Request};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 use core::task::{Context, Poll, Waker};
-use mwasm_ports::Ready;
 use spin::Mutex;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -60,7 +59,7 @@ struct State {
     open_ports: Vec<u32>,
     next_port: u32,
     notified: Vec<u32>,
-    noted: u32,
+    rung: u32,
 }
 
 impl FakeKernel {
@@ -122,9 +121,9 @@ impl FakeKernel {
         self.state.lock().open_ports.clone()
     }
 
-    /// How often something was noted by hand, since this was asked last.
-    pub fn take_noted(&self) -> u32 {
-        core::mem::take(&mut self.state.lock().noted)
+    /// How often the driver rang by itself, since this was asked last.
+    pub fn take_rung(&self) -> u32 {
+        core::mem::take(&mut self.state.lock().rung)
     }
 
     /// A node's value.
@@ -254,8 +253,7 @@ impl Kernel for FakeKernel {
         &self.table
     }
 
-    fn allocate_port(&self, _remote: u16, tells: Ready) -> Result<u32, Refused> {
-        assert_eq!(tells, Ready::NETWORK);
+    fn allocate_port(&self, _remote: u16) -> Result<u32, Refused> {
         let mut state = self.state.lock();
         state.next_port += 1;
         let port = state.next_port;
@@ -274,8 +272,8 @@ impl Kernel for FakeKernel {
         self.state.lock().notified.push(port);
     }
 
-    fn note(&self, _tells: Ready) {
-        self.state.lock().noted += 1;
+    fn ring(&self) {
+        self.state.lock().rung += 1;
     }
 
     fn with_store(&self, f: &mut dyn FnMut(&mut Conversation, &Ring<'_>)) {

@@ -1,7 +1,8 @@
 //! The kernel around a driver: what a frontend cannot do itself.
 //!
 //! A frontend needs pages that another domain may use, event channels to be told by, and xenstore. Who implements [`Kernel`] also
-//! sees to it that an event at one of the ports ends [`park`](mwasm_ports::Idle::park), as [`Ready::NETWORK`](mwasm_ports::Ready) say.
+//! sees to it that an event of xenstore, or at one of the frontend's ports, ends [`park`](mwasm_ports::Idle::park) with
+//! [`Ready::NETWORK`](mwasm_ports::Ready).
 
 use crate::grants::GrantTable;
 use crate::hypercall::Refused;
@@ -9,7 +10,6 @@ use crate::ring::Ring;
 use crate::xenstore::Conversation;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
-use mwasm_ports::Ready;
 use spin::Mutex;
 
 /// Bytes of a page, whatever the size of the processor's.
@@ -25,14 +25,14 @@ pub trait Kernel: Sync {
     fn map_grants(&self, index: u32, page: NonNull<u8>) -> Result<(), Refused>;
     /// The domain's grant table.
     fn grants(&self) -> &Mutex<GrantTable>;
-    /// A new event channel that domain `remote` may bind to; its events end a park that waits for `tells`.
-    fn allocate_port(&self, remote: u16, tells: Ready) -> Result<u32, Refused>;
+    /// A new event channel that domain `remote` may bind to.
+    fn allocate_port(&self, remote: u16) -> Result<u32, Refused>;
     /// Closes an event channel.
     fn close_port(&self, port: u32);
     /// Tells the other end of an event channel.
     fn notify(&self, port: u32);
-    /// As if an event had come: the next park that waits for `tells` ends at once.
-    fn note(&self, tells: Ready);
+    /// As if an event had come: the next park ends at once.
+    fn ring(&self);
     /// Lets `f` talk to xenstore, with the ring for requests, and tells xenstore of what was written. It is not called if the
     /// conversation is being used further up on the stack, or there is no xenstore.
     fn with_store(&self, f: &mut dyn FnMut(&mut Conversation, &Ring<'_>));

@@ -32,7 +32,6 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::task::{Context, Waker};
 use lifecycle::{Device, Offer};
-use mwasm_ports::Ready;
 use mwasm_ports::net_device::{
     ETHERNET_HEADER_BYTES, NetDevice, NetDeviceError, NetDeviceInfo, ReceivedChecksum, TransmitChecksum,
 };
@@ -77,7 +76,7 @@ struct Wires {
 impl Shared {
     /// Prepares both directions for the backend in domain `remote`.
     fn connect(&self, remote: u16, split: bool) -> Result<Wires, &'static str> {
-        let port = || self.kernel.allocate_port(remote, Ready::NETWORK).map_err(|_| NO_PORT);
+        let port = || self.kernel.allocate_port(remote).map_err(|_| NO_PORT);
         let transmit_port = port()?;
         let receive_port = if split { port()? } else { transmit_port };
         let mut core = self.core.lock();
@@ -108,7 +107,7 @@ impl Shared {
         if self.up.swap(up, Relaxed) == up {
             return;
         }
-        self.kernel.note(Ready::NETWORK);
+        self.kernel.ring();
         if let Some((transmit, receive)) = self.core.lock().ports.filter(|_| up) {
             // What was written while the backend could not listen.
             self.kernel.notify(transmit);
@@ -125,7 +124,7 @@ impl Shared {
         self.up.store(false, Relaxed);
         self.core.lock().broken.get_or_insert(how);
         self.kernel.store_news().fetch_add(1, Relaxed);
-        self.kernel.note(Ready::NETWORK);
+        self.kernel.ring();
     }
 }
 
@@ -175,9 +174,10 @@ impl Netfront {
     /// Lets the device's life go on, if xenstore had news.
     fn go_on(&self) {
         let news = self.shared.kernel.store_news().load(Relaxed);
-        if self.seen.swap(news, Relaxed) == news {
+        if self.seen.load(Relaxed) == news {
             return;
         }
+        self.seen.store(news, Relaxed);
         let mut life = self.life.lock();
         let ended = life.as_mut().is_some_and(|life| poll(life.as_mut()).is_some());
         if ended {
@@ -264,7 +264,7 @@ impl NetDevice for Netfront {
             }
             // Both, without a short cut: each asks.
             if core.receiver.ask_for_frame() | core.transmitter.ask_for_room() {
-                kernel.note(Ready::NETWORK);
+                kernel.ring();
             }
             Ok(())
         });

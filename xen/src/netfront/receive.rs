@@ -18,6 +18,7 @@ use crate::hypercall::Refused;
 use crate::kernel::{Kernel, PAGE_BYTES};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 use mwasm_ports::net_device::ReceivedChecksum;
 
 /// Pages that frames can come in.
@@ -26,9 +27,16 @@ pub const PAGES: u16 = 64;
 /// A part of a frame: where in which slot's page.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
-    ahead: u32,
-    start: usize,
-    bytes: usize,
+    ahead: u16,
+    start: u16,
+    bytes: u16,
+}
+
+impl Part {
+    /// Where in the page.
+    fn range(self) -> Range<usize> {
+        usize::from(self.start)..usize::from(self.start) + usize::from(self.bytes)
+    }
 }
 
 /// The next frame of the ring.
@@ -126,10 +134,11 @@ impl Receiver {
         let mut assembly = core::mem::take(&mut self.assembly);
         let mut at = 0;
         for part in parts {
-            if let (Some(from), Some(to)) = (self.part(part), assembly.get_mut(at..at + part.bytes)) {
+            let end = at + part.range().len();
+            if let (Some(from), Some(to)) = (self.part(part), assembly.get_mut(at..end)) {
                 to.copy_from_slice(from);
             }
-            at += part.bytes;
+            at = end;
         }
         if let Some(bytes) = assembly.get_mut(..frame.bytes) {
             take(bytes, frame.checksum);
@@ -138,7 +147,7 @@ impl Receiver {
     }
 
     fn part(&mut self, part: &Part) -> Option<&mut [u8]> {
-        self.buffer(part.ahead)?.bytes().get_mut(part.start..part.start + part.bytes)
+        self.buffer(u32::from(part.ahead))?.bytes().get_mut(part.range())
     }
 
     /// The buffer of the slot that is `ahead` places behind the next one.
@@ -180,16 +189,15 @@ impl Receiver {
         if frame.slots == 0 && (response.has(RECEIVE_CHECKSUM_BLANK) || response.has(RECEIVE_VALIDATED)) {
             frame.checksum = ReceivedChecksum::Good;
         }
-        match usize::try_from(response.status) {
+        match u16::try_from(response.status) {
             Ok(bytes) => {
-                let start = usize::from(response.offset);
-                if start + bytes > PAGE_BYTES {
+                let part = frame.parts.get_mut(frame.part_count).ok_or("a received frame of too many pages")?;
+                *part = Part { ahead: frame.slots as u16, start: response.offset, bytes };
+                if part.range().end > PAGE_BYTES {
                     return Err("a received frame that does not fit its page");
                 }
-                let part = frame.parts.get_mut(frame.part_count).ok_or("a received frame of too many pages")?;
-                *part = Part { ahead: frame.slots, start, bytes };
                 frame.part_count += 1;
-                frame.bytes += bytes;
+                frame.bytes += usize::from(bytes);
             }
             // The backend could not copy it.
             Err(_) => frame.dropped = true,

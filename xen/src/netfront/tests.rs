@@ -155,7 +155,7 @@ fn connected(more: &[(&str, &str)]) -> (&'static FakeKernel, Netfront, Netback) 
     let back = Netback::connect(kernel, &device);
     assert!(device.is_up());
     kernel.take_notified();
-    kernel.take_noted();
+    kernel.take_rung();
     (kernel, device, back)
 }
 
@@ -286,17 +286,17 @@ fn received_frames_are_lent_and_pages_are_offered_again() {
 fn a_frame_that_comes_while_the_stack_goes_to_sleep_is_not_missed() {
     let (kernel, device, mut back) = connected(&[]);
     device.flush();
-    assert_eq!(kernel.take_noted(), 0);
+    assert_eq!(kernel.take_rung(), 0);
     back.give(&frame(60), &[60], 0, 0);
     device.flush();
-    assert!(kernel.take_noted() > 0, "the flush sees that there is something to do");
+    assert!(kernel.take_rung() > 0, "the flush sees that there is something to do");
     // Half of a frame is no reason to stay awake, but the rest of it is one to wake up.
     receive(&device).unwrap();
     let [id, _] = back.receive.request::<2>().unwrap();
     back.receive.answer(&[id, u32::from(protocol::RECEIVE_MORE) | 60 << 16]);
     assert!(!device.has_frame());
     device.flush();
-    assert_eq!(kernel.take_noted(), 0);
+    assert_eq!(kernel.take_rung(), 0);
     assert!(back.give(&frame(60), &[60], 0, 0), "the rest is told");
     assert_eq!(receive(&device).unwrap().unwrap().0.len(), 120);
 }

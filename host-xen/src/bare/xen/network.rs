@@ -7,8 +7,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
 use mwasm_host_metal::bare::{NETWORK, memory};
 use mwasm_host_metal::cpu::without_interrupts;
+use mwasm_ports::NANOS_PER_SECOND;
 use mwasm_ports::net_device::NetDevice;
-use mwasm_ports::{NANOS_PER_SECOND, Ready};
 use mwasm_xen::grants::GrantTable;
 use mwasm_xen::hypercall::{Hypercalls, Refused, Shared};
 use mwasm_xen::kernel::Kernel;
@@ -49,7 +49,7 @@ impl Kernel for Here {
         &GRANTS
     }
 
-    fn allocate_port(&self, remote: u16, _tells: Ready) -> Result<u32, Refused> {
+    fn allocate_port(&self, remote: u16) -> Result<u32, Refused> {
         without_interrupts(|| events::open_network_port(remote))
     }
 
@@ -61,7 +61,7 @@ impl Kernel for Here {
         Hypervisor.notify(port);
     }
 
-    fn note(&self, _tells: Ready) {
+    fn ring(&self) {
         NETWORK.ring();
     }
 
