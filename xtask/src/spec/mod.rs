@@ -4,6 +4,8 @@
 //! measured is exact: bytes of files, instructions counted by QEMU's translator or by callgrind, and whether a machine of some size runs
 //! the app to its end.
 
+mod network;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,7 +35,7 @@ pub fn main(arguments: &Arguments) -> Result<()> {
     setup::qemu()?;
     setup::tools()?;
     build::main(&build::Arguments {})?;
-    guests::ensure(&["hello-rust", "hello-world", "traps"])?;
+    guests::ensure(&["hello-rust", "hello-world", "http-c", "traps", "web-rust"])?;
     let document = paths::root()?.join("docs/specification.md");
     let text = fs::read_to_string(&document).with_context(|| format!("reading {}", document.display()))?;
     let promises = parse(&text)?;
@@ -95,6 +97,13 @@ fn measure(key: &str, work: &Path) -> Result<u64> {
         "instructions-full-desktop" => callgrind(work, "hello-rust"),
         "instructions-microvm" => count_microvm(work),
         "instructions-virt" => count_virt(work),
+        "size-web-xen" => size(work, "web-rust", &["--target", "xen"]),
+        "size-http-desktop-x86_64" => size(work, "http-c", DESKTOP),
+        "instructions-http-microvm" => network::per_request(work, network::Machine::Microvm),
+        "instructions-http-virt" => network::per_request(work, network::Machine::Virt),
+        "instructions-http-desktop" => network::per_request(work, network::Machine::Desktop),
+        "instructions-kib-microvm" => network::per_kib(work, network::Machine::Microvm),
+        "instructions-kib-virt" => network::per_kib(work, network::Machine::Virt),
         "memory-microvm" => smallest_memory(work),
         other => bail!("docs/specification.md promises '{other}', which nothing measures"),
     }
@@ -107,6 +116,9 @@ fn image(work: &Path, guest: &str, target: &[&str], args: &[&str]) -> Result<Pat
     mwasm.arg("aot").arg(paths::guests()?.join(format!("{guest}.wasm"))).args(target).arg("-o").arg(&image);
     if guest == "hello-rust" {
         mwasm.arg("--embed").arg(format!("{}::/site", paths::root()?.join("examples/hello/site").display()));
+    }
+    if guest == "web-rust" {
+        mwasm.arg("--embed").arg(format!("{}::/site", paths::root()?.join("examples/web/site").display()));
     }
     run::quiet(mwasm.arg("--").args(args), "fusing an image")?;
     Ok(image)
