@@ -19,7 +19,7 @@ const MAX_BURST: usize = 64;
 /// smoltcp says that a socket has something to send, but it did not: it is asked again after this many nanoseconds, not at once.
 const ASK_AGAIN_NS: u64 = 10_000_000;
 /// How many used sockets, with their buffers, are kept for further connections.
-const MAX_SPARE: usize = 32;
+const MAX_SPARE: usize = 16;
 /// The hop limit of segments that belong to no connection.
 const USUAL_HOP_LIMIT: u8 = 64;
 

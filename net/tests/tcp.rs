@@ -1,5 +1,5 @@
 //! Connections between two stacks, on cables good and bad.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod common;
 
