@@ -75,6 +75,7 @@ mod sockets;
 mod stack;
 mod statistics;
 mod tcp;
+mod time;
 mod udp;
 
 pub use stack::Stack;
