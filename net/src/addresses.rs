@@ -18,6 +18,9 @@ use crate::slaac::{Slaac, link_local};
 
 /// How long an app that wants to send waits for the machine to get an address, in nanoseconds.
 pub(crate) const CONFIGURE_NS: u64 = 10 * NANOS_PER_SECOND;
+/// How long a machine that already has an IPv6 address waits for one by DHCP before it counts as set up, in nanoseconds. Routers are
+/// quicker than DHCP servers, but it is the latter that name the name servers on most networks.
+const DHCP_FIRST_NS: u64 = 2 * NANOS_PER_SECOND;
 /// How long an address is kept after the cable was plugged in again and no DHCP server has said anything yet, in nanoseconds.
 const REPLUGGED_NS: u64 = 60 * NANOS_PER_SECOND;
 /// How long a DHCP server may take to offer an address, and to give it, before it is asked again.
@@ -62,6 +65,8 @@ pub(crate) struct Addresses {
     dhcp_dns: Vec<IpAddr>,
     /// When the machine began to look for addresses.
     since_ns: u64,
+    /// Whether [`DHCP_FIRST_NS`] and [`CONFIGURE_NS`] are over.
+    dhcp_is_late: bool,
     timed_out: bool,
     pub(crate) waiting: Vec<Waker>,
 }
@@ -92,6 +97,7 @@ impl Addresses {
             fixed_dns: net.dns.clone(),
             dhcp_dns: Vec::new(),
             since_ns: now_ns,
+            dhcp_is_late: false,
             timed_out: false,
             waiting: Vec::new(),
         }
@@ -121,7 +127,7 @@ impl Addresses {
     /// The cable was plugged in: this may be another network now.
     pub(crate) fn replugged(&mut self, now_ns: u64) {
         self.since_ns = now_ns;
-        self.timed_out = false;
+        (self.dhcp_is_late, self.timed_out) = (false, false);
         if let Some(slaac) = &mut self.slaac {
             slaac.restart(now_ns);
         }
@@ -133,6 +139,7 @@ impl Addresses {
     /// Takes in what the DHCP client learned, lets go what ran out, and says whether anything changed.
     pub(crate) fn update(&mut self, now_ns: u64) -> bool {
         let mut changed = self.slaac.as_mut().is_some_and(|slaac| slaac.expire(now_ns));
+        self.dhcp_is_late = now_ns >= self.since_ns + DHCP_FIRST_NS;
         self.timed_out = now_ns >= self.since_ns + CONFIGURE_NS;
         let Some(dhcp) = &mut self.dhcp else { return changed };
         match dhcp.set.get_mut::<dhcpv4::Socket<'_>>(dhcp.handle).poll() {
@@ -217,9 +224,8 @@ impl Addresses {
 
     /// Whether the machine has an address beyond its link.
     pub(crate) fn is_configured(&self) -> bool {
-        self.v4.is_some()
-            || self.v6.is_some()
-            || self.slaac.as_ref().is_some_and(|slaac| slaac.addresses().next().is_some())
+        let has_v6 = self.v6.is_some() || self.slaac.as_ref().is_some_and(|slaac| slaac.addresses().next().is_some());
+        self.v4.is_some() || (has_v6 && (self.dhcp.is_none() || self.dhcp_is_late))
     }
 
     /// Whether it makes sense to wait for an address: `Err` if there will be none, or it has taken too long.
@@ -268,7 +274,9 @@ impl Addresses {
 
     pub(crate) fn deadline_ns(&self, now_ns: u64) -> Option<u64> {
         let slaac = self.slaac.as_ref().and_then(Slaac::deadline_ns);
-        let configure = (!self.timed_out && !self.is_configured()).then_some(self.since_ns + CONFIGURE_NS);
+        let waits = !self.timed_out && !self.is_configured();
+        let configure_ns = if self.dhcp_is_late { CONFIGURE_NS } else { DHCP_FIRST_NS };
+        let configure = waits.then_some(self.since_ns + configure_ns);
         let kept = self.dhcp.as_ref().map(|dhcp| dhcp.keep_until_ns).filter(|until_ns| *until_ns > now_ns);
         slaac.into_iter().chain(configure).chain(kept).min()
     }

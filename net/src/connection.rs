@@ -10,7 +10,8 @@ use core::task::{Context, Poll, Waker};
 use mwasm_ports::network::{NetError, TcpOptions};
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{CongestionControl, RecvError, Socket, SocketBuffer, State};
-use smoltcp::time::Duration;
+
+use crate::time::duration;
 
 /// How long nobody may answer what was sent before a connection breaks, in nanoseconds (RFC 9293, section 3.8.3, wants 100 s at least).
 pub(crate) const SILENCE_NS: u64 = 120_000_000_000;
@@ -146,7 +147,7 @@ impl Connection {
         };
         let socket = new.alone.socket();
         socket.set_nagle_enabled(false);
-        socket.set_ack_delay(Some(Duration::from_micros(ACK_DELAY_NS / 1000)));
+        socket.set_ack_delay(Some(duration(ACK_DELAY_NS)));
         socket.set_congestion_control(CongestionControl::Reno);
         new.set_options(options);
         new
@@ -155,7 +156,7 @@ impl Connection {
     pub(crate) fn set_options(&mut self, options: &TcpOptions) {
         self.options = *options;
         self.probes = false;
-        let idle = options.keep_alive.then(|| Duration::from_micros(options.keep_alive_idle_ns / 1000));
+        let idle = options.keep_alive.then(|| duration(options.keep_alive_idle_ns));
         let hop_limit = options.hop_limit.max(1);
         let socket = self.alone.socket();
         socket.set_hop_limit(Some(hop_limit));
@@ -205,7 +206,7 @@ impl Connection {
                 return self.fail(NetError::ConnectionBroken);
             }
             self.probes = true;
-            let interval = Duration::from_micros(options.keep_alive_interval_ns / 1000);
+            let interval = duration(options.keep_alive_interval_ns);
             self.alone.socket().set_keep_alive(Some(interval));
         }
     }

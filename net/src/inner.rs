@@ -11,7 +11,6 @@ use core::task::Waker;
 use mwasm_plan::net::{Buffers, Net};
 use mwasm_ports::net_device::{NetDevice, NetDeviceInfo, ReceivedChecksum};
 use smoltcp::iface::{Config, Interface, SocketSet};
-use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress};
 
 use crate::Statistics;
@@ -24,6 +23,7 @@ use crate::packet::Packet;
 use crate::port::{Loop, Out, Port, Sent};
 use crate::secret::Secret;
 use crate::slab::{Id, Slab};
+use crate::time::{instant, true_instant, true_nanoseconds};
 use crate::udp::{Courier, Datagrams};
 
 /// How often the loop goes around before the app gets its turn again.
@@ -78,11 +78,6 @@ pub(crate) struct Core {
     pub(crate) nobody: SocketSet<'static>,
     was_up: bool,
     has_more: bool,
-}
-
-/// Nanoseconds as smoltcp's time.
-pub(crate) fn instant(ns: u64) -> Instant {
-    Instant::from_micros(i64::try_from(ns / 1000).unwrap_or(i64::MAX))
 }
 
 impl Core {
@@ -181,8 +176,8 @@ impl Core {
     /// When the DHCP client has something to do.
     fn dhcp_deadline_ns(&mut self) -> Option<u64> {
         let not_before_ns = self.addresses.dhcp_not_before_ns();
-        let at = self.ethernet.poll_at(instant(self.now_ns), self.addresses.dhcp_set()?)?;
-        Some((at.total_micros().unsigned_abs() * 1000).max(not_before_ns))
+        let at = self.ethernet.poll_at(true_instant(self.now_ns), self.addresses.dhcp_set()?)?;
+        Some(true_nanoseconds(at).max(not_before_ns))
     }
 
     /// How many sockets there are, as the limit counts them.
@@ -272,7 +267,7 @@ impl Core {
         let mut port =
             Port::new(Out::Reply(&mut self.reply), Link::Ethernet, self.mtu_bytes, false, &mut self.statistics);
         port.incoming = Some(frame);
-        self.ethernet.poll_ingress_single(instant(self.now_ns), &mut port, set);
+        self.ethernet.poll_ingress_single(true_instant(self.now_ns), &mut port, set);
     }
 
     /// Sends what answers the frame that was looked at last, now that the device has it back.
@@ -299,14 +294,13 @@ impl Core {
     }
 
     fn run_addresses(&mut self, device: &dyn NetDevice) {
-        let now = instant(self.now_ns);
         if self.dhcp_deadline_ns().is_some_and(|at_ns| at_ns <= self.now_ns)
             && let Some(set) = self.addresses.dhcp_set()
         {
             let out = Out::Device(device);
             let finishes = self.info.transmit_checksums;
             let mut port = Port::new(out, Link::Ethernet, self.mtu_bytes, finishes, &mut self.statistics);
-            self.ethernet.poll_egress(now, &mut port, set);
+            self.ethernet.poll_egress(true_instant(self.now_ns), &mut port, set);
             self.addresses.dhcp_sent(self.now_ns);
         }
         if self.addresses.slaac.as_mut().is_some_and(|slaac| slaac.take_solicitation(self.now_ns)) {

@@ -15,7 +15,7 @@
 //!                  listener, handshake   SYNs, backlogs, TIME-WAIT
 //!                  udp   queues, and the one socket that sends for all
 //!   addresses      addresses, slaac   fixed, DHCP, router advertisements; ways; name servers
-//!   protocols      smoltcp   IP, TCP, ARP, neighbour discovery, ICMP, DHCP
+//!   protocols      smoltcp   IP, TCP, ARP, neighbour discovery, ICMP, DHCP; `time` is its clock
 //!   adapter        port, packet, checksum   what smoltcp takes for its device; what a frame is, before smoltcp sees it
 //!   ---------------------------------------------------------------- NetDevice
 //!   driver         virtio, netfront, TAP (host-*), or a cable in memory (ports)
@@ -75,6 +75,7 @@ mod sockets;
 mod stack;
 mod statistics;
 mod tcp;
+mod time;
 mod udp;
 
 pub use stack::Stack;

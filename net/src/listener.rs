@@ -22,11 +22,12 @@ use smoltcp::wire::{TcpControl, TcpSeqNumber};
 
 use crate::connection::{Alone, BUFFER_BYTES, Connection, Link, Phase, window_shift};
 use crate::handshake::{Control, HalfOpen, Head, Key, bare};
-use crate::inner::{Core, instant};
+use crate::inner::Core;
 use crate::packet::{IPV6_HEADER_BYTES, Packet, Segment, TCP_HEADER_BYTES};
 use crate::port::{LOOP_MTU_BYTES, Out, Port};
 use crate::reply;
 use crate::slab::Id;
+use crate::time::instant;
 
 /// The sequence numbers of RFC 6528 grow by one in so many nanoseconds.
 const SEQUENCE_TICK_NS: u64 = 4000;

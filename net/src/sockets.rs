@@ -25,7 +25,7 @@ pub(crate) struct Bound {
 
 impl Bound {
     /// Gives up being bound, but keeps the address for what comes of it.
-    fn into_parts(mut self: Box<Self>) -> (Arc<Shared>, SocketAddr, bool) {
+    fn into_parts(mut self) -> (Arc<Shared>, SocketAddr, bool) {
         let is_taken = core::mem::take(&mut self.is_taken);
         (self.stack.clone(), self.local, is_taken)
     }
@@ -37,7 +37,7 @@ impl TcpBound for Bound {
     }
 
     fn listen(self: Box<Self>, backlog: usize, options: &TcpOptions) -> Result<Box<dyn TcpListener>, NetError> {
-        let (stack, mut local, is_taken) = self.into_parts();
+        let (stack, mut local, is_taken) = (*self).into_parts();
         let mut core = stack.lock();
         if !is_taken {
             let core = &mut *core;
@@ -51,7 +51,7 @@ impl TcpBound for Bound {
     }
 
     fn connect(self: Box<Self>, remote: SocketAddr, options: &TcpOptions) -> Result<Box<dyn TcpStream>, NetError> {
-        let (stack, local, is_taken) = self.into_parts();
+        let (stack, local, is_taken) = (*self).into_parts();
         let mut core = stack.lock();
         let id = core.connect(local, remote, options);
         if is_taken {

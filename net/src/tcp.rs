@@ -8,18 +8,19 @@ use smoltcp::socket::tcp::State;
 use crate::bindings::{ephemeral, with_port};
 use crate::connection::{ACK_DELAY_NS, Alone, Connection, LINGER_NS, Link, Phase};
 use crate::handshake::{Control, Head, Key, bare};
-use crate::inner::{Core, instant, poll_egress};
+use crate::inner::{Core, poll_egress};
 use crate::listener::Third;
 use crate::packet::{Segment, shift_acknowledgement};
 use crate::port::{Out, Port};
 use crate::slab::Id;
+use crate::time::{instant, nanoseconds};
 
 /// How many segments a connection may send before it is another's turn.
 const MAX_BURST: usize = 64;
 /// smoltcp says that a socket has something to send, but it did not: it is asked again after this many nanoseconds, not at once.
 const ASK_AGAIN_NS: u64 = 10_000_000;
 /// How many used sockets, with their buffers, are kept for further connections.
-const MAX_SPARE: usize = 32;
+const MAX_SPARE: usize = 16;
 /// The hop limit of segments that belong to no connection.
 const USUAL_HOP_LIMIT: u8 = 64;
 
@@ -139,7 +140,7 @@ impl Core {
             connection.error.get_or_insert(NetError::ConnectionBroken);
         }
         let next = interface.poll_at(instant(now_ns), &connection.alone.set);
-        let mut next_ns = next.map(|at| at.total_micros().unsigned_abs() * 1000);
+        let mut next_ns = next.map(nanoseconds);
         if sent.lacks_neighbour() {
             if connection.neighbour_missing_since_ns.is_none() {
                 connection.neighbour_missing_since_ns = Some(now_ns);

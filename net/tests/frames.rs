@@ -1,5 +1,5 @@
 //! No frame, and no sequence of frames, makes a stack panic or grow without bounds.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 #[path = "common/hostile.rs"]
 mod hostile;

@@ -1,5 +1,5 @@
 //! The resolver against servers that are good, lossy, hostile or not there.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! How a machine gets its addresses: DHCP, SLAAC, cables that are unplugged; and what it answers to pings and datagrams.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod common;
 
@@ -310,6 +310,19 @@ fn a_router_makes_an_address_and_two_stacks_talk_by_it() {
         drop(stream);
         assert_eq!(read_to_end(&*served).await.unwrap(), b"by six");
         assert_eq!(served.local(), at);
+    });
+}
+
+#[test]
+fn a_machine_with_six_waits_a_little_for_four() {
+    let world = World::new(1);
+    let [end, router] = link(1500, false);
+    let stack = world.stack(end, &Net::default());
+    world.run(async {
+        world.sleep(SECOND / 10).await;
+        router.inject(&advertisement());
+        configured(&stack).await.unwrap();
+        assert!(world.now() == 2 * SECOND && has(&stack, "fd00::ff:fe00:1"));
     });
 }
 

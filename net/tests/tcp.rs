@@ -1,9 +1,10 @@
 //! Connections between two stacks, on cables good and bad.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod common;
 
 use common::*;
+use mwasm_plan::net::{Ipv4, Net};
 use mwasm_ports::faulty::DeviceFaults;
 use mwasm_ports::network::{NetError, Network, TcpListener, TcpOptions};
 use std::future::poll_fn;
@@ -135,6 +136,18 @@ fn nobody_listens() {
         assert_eq!(connected(&*nobody).await, Err(NetError::RemoteUnreachable));
         assert!(pair.world.now() - before < 10 * SECOND);
         assert_eq!(start(&pair.client, "192.0.2.1:80".parse().unwrap()).err(), Some(NetError::RemoteUnreachable));
+    });
+}
+
+#[test]
+fn a_machine_behind_the_router_that_never_answers_is_given_up() {
+    let router = SERVER.parse().unwrap();
+    let ipv4 = Ipv4::Static { address: CLIENT.parse().unwrap(), prefix_bits: 24, gateway: Some(router) };
+    let pair = Pair::with(DeviceFaults::default(), 1, &fixed(SERVER), &Net { ipv4, ..fixed(CLIENT) });
+    pair.run(async {
+        let stream = start(&pair.client, "192.0.2.1:80".parse().unwrap()).unwrap();
+        assert_eq!(connected(&*stream).await, Err(NetError::Timeout));
+        assert!((60..130).contains(&(pair.world.now() / SECOND)));
     });
 }
 
@@ -371,7 +384,7 @@ fn silence_breaks_a_connection_that_waits_for_an_answer() {
         pair.faulty[1].set(DeviceFaults { lose: 255, ..DeviceFaults::default() });
         write_all(&*stream, b"anybody there?").await.unwrap();
         let late = pair.start(80);
-        assert_eq!(connected(&*late).await, Err(NetError::Timeout));
+        assert_eq!(connected(&*late).await, Err(NetError::RemoteUnreachable));
         assert_eq!(read(&*stream, &mut [0; 8]).await, Err(NetError::ConnectionBroken));
         assert!((100..400).contains(&(pair.world.now() / SECOND)));
     });
