@@ -8,6 +8,8 @@
 //! * `mwasm run` is an ordinary program. It uses [`linux::run`], which compiles a component in the process, gives it the machine's
 //!   directories that the user named, and shows source lines when the app traps.
 //!
+//! The [network] of both is the kernel's sockets, or our own stack over a TAP device; an image has the one that its plan names, or none.
+//!
 //! ```text
 //!   image:      _start -> none::start -> host_core::image::run -> ports -> sys
 //!   mwasm run:  linux::run -> compile -> host_core::run        -> ports -> sys

@@ -22,7 +22,8 @@ mod options;
 mod poller;
 mod tap;
 mod tcp;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
 mod udp;
 
