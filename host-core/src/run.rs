@@ -6,9 +6,12 @@ use crate::state::{Event, State};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::future::{Future, poll_fn};
 use core::mem::ManuallyDrop;
+use core::pin::pin;
+use core::task::Poll;
 use mwasm_plan::{Entry, Plan};
-use mwasm_ports::{Outcome, Output};
+use mwasm_ports::{NANOS_PER_SECOND, Outcome, Output};
 use wasmtime::component::{Component, Instance, Linker};
 use wasmtime::{Error, Result, Store};
 
@@ -38,7 +41,7 @@ pub fn run(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
     let mut store = ManuallyDrop::new(Store::new(component.engine(), state));
     store.limiter(|state| &mut state.limits);
     let (result, started) = start_and_call(&reactor, &mut store, component, linker, entry);
-    if !drain(&reactor, &mut store) {
+    if !drain(&reactor, &mut store) || reactor.block_on(linger(&reactor, &store)).is_err() {
         return Outcome::Stopped;
     }
     let outcome = match &result {
@@ -105,6 +108,20 @@ async fn call_concurrent(store: &mut Store<State>, run: Run) -> Result<(Result<(
 #[cfg(not(feature = "component-model-async"))]
 async fn call_concurrent(_store: &mut Store<State>, _run: Run) -> Result<(Result<(), ()>,)> {
     Err(Error::msg("this host was built without the component model's async, which WASI 0.3 needs"))
+}
+
+/// How long the other sides of connections may take what the app had written when it ended, in nanoseconds.
+pub const LINGER_NS: u64 = 30 * NANOS_PER_SECOND;
+
+/// Waits until what the app has written to connections is handed over.
+async fn linger(reactor: &Arc<Reactor>, store: &Store<State>) {
+    let until_ns = store.data().ports.clock.monotonic_ns().saturating_add(LINGER_NS);
+    let (mut settled, mut late) = (pin!(reactor.settled()), pin!(reactor.sleep_until(until_ns)));
+    poll_fn(|context| match settled.as_mut().poll(context) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => late.as_mut().poll(context),
+    })
+    .await;
 }
 
 /// Hands over all output that is in flight; `false` if somebody asked for the end meanwhile.
