@@ -28,6 +28,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod turns;
 
 pub(crate) use connection::{Connection, Exchange};
 
@@ -56,6 +57,7 @@ use mwasm_ports::network::{NetError, NetStatus, Network, TcpListener, TcpOptions
 use mwasm_ports::{NANOS_PER_SECOND, Outcome};
 use report::Report;
 use timers::{Clock, Timeouts};
+use turns::Turns;
 use wasmtime::Result;
 
 /// How many connections wait to be accepted.
@@ -203,7 +205,7 @@ impl<H: Handler> Server<H> {
     /// Ends when the server is to stop and nobody is left.
     async fn serve(&self, reactor: &Arc<Reactor>, listeners: &[Box<dyn TcpListener>]) {
         let mut tasks = FuturesUnordered::new();
-        let mut work = FuturesUnordered::from_iter([self.handler.work()]);
+        let mut work = Turns::new(self.handler.work());
         let mut sweep = Sweep::new(reactor.clone());
         poll_fn(|context| {
             self.clock.update();
@@ -212,7 +214,7 @@ impl<H: Handler> Server<H> {
             }
             while let Poll::Ready(Some(())) = tasks.poll_next_unpin(context) {}
             // What came of the new requests leaves at once.
-            let _ = work.poll_next_unpin(context);
+            work.poll(context);
             while let Poll::Ready(Some(())) = tasks.poll_next_unpin(context) {}
             if tasks.is_empty() && self.is_stopping.get() {
                 return Poll::Ready(());
