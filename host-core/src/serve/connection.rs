@@ -105,7 +105,11 @@ impl Connection {
                     state.receive = None;
                     return Poll::Ready(Some(request));
                 }
-                Next::Refused(_) | Next::Closed => return Poll::Ready(None),
+                Next::Refused(fault) => {
+                    self.clock.with_date(|date| state.http.reject(fault.status(), fault.why(), Some(date)));
+                    return Poll::Ready(None);
+                }
+                Next::Closed => return Poll::Ready(None),
                 Next::Pending => {}
             }
             let sent = self.poll_flush(state, context);
