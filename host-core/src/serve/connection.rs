@@ -105,7 +105,11 @@ impl Connection {
                     state.receive = None;
                     return Poll::Ready(Some(request));
                 }
-                Next::Refused(_) | Next::Closed => return Poll::Ready(None),
+                Next::Refused(fault) => {
+                    self.clock.with_date(|date| state.http.reject(fault.status(), fault.why(), Some(date)));
+                    return Poll::Ready(None);
+                }
+                Next::Closed => return Poll::Ready(None),
                 Next::Pending => {}
             }
             let sent = self.poll_flush(state, context);
@@ -123,7 +127,13 @@ impl Connection {
     pub fn poll_push(&self, context: &mut Context<'_>) {
         let state = &mut *self.state.lock();
         state.waker.clone_from(context.waker());
-        let _ = self.poll_flush(state, context);
+        if state.failure.is_none()
+            && let Poll::Ready(Err(_)) = self.poll_flush(state, context)
+        {
+            // The handler is to see that.
+            context.waker().wake_by_ref();
+            self.wakers.wake();
+        }
     }
 
     /// After a handler: makes sure that its request is answered.
@@ -441,7 +451,7 @@ impl Outgoing for Exchange {
             if state.http.is_answering() && state.http.room() < MIN_ROOM_BYTES {
                 let _ = connection.poll_flush(state, context);
             }
-            !state.http.is_answering() || state.http.room() >= MIN_ROOM_BYTES
+            state.failure.is_some() || !state.http.is_answering() || state.http.room() >= MIN_ROOM_BYTES
         });
         if result.unwrap_or(true) { Poll::Ready(()) } else { Poll::Pending }
     }

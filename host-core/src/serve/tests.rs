@@ -24,7 +24,15 @@ struct Wire {
     /// The server ended its side.
     is_shut: bool,
     was_reset: bool,
+    /// When the client goes away without a word.
+    breaks_at_ns: Option<u64>,
     wakers: Vec<Waker>,
+}
+
+impl Wire {
+    fn is_broken(&self, now_ns: u64) -> bool {
+        self.breaks_at_ns.is_some_and(|at_ns| at_ns <= now_ns)
+    }
 }
 
 type SharedWire = Arc<Mutex<Wire>>;
@@ -50,7 +58,7 @@ impl Network for Script {
         let now_ns = self.machine.state().now_ns;
         for wire in &self.wires {
             let mut wire = wire.lock();
-            if wire.script.front().is_some_and(|(at_ns, _)| *at_ns <= now_ns) {
+            if wire.is_broken(now_ns) || wire.script.front().is_some_and(|(at_ns, _)| *at_ns <= now_ns) {
                 wire.wakers.drain(..).for_each(Waker::wake);
             }
         }
@@ -58,7 +66,9 @@ impl Network for Script {
 
     fn deadline_ns(&self) -> Option<u64> {
         let waited_for = self.wires.iter().map(|wire| wire.lock());
-        waited_for.filter(|wire| !wire.wakers.is_empty()).filter_map(|wire| Some(wire.script.front()?.0)).min()
+        let next =
+            |wire: &Wire| wire.script.front().map(|(at_ns, _)| *at_ns).into_iter().chain(wire.breaks_at_ns).min();
+        waited_for.filter(|wire| !wire.wakers.is_empty()).filter_map(|wire| next(&wire)).min()
     }
 
     fn status(&self) -> NetStatus {
@@ -137,7 +147,11 @@ impl TcpStream for Socket {
     }
 
     fn poll_send(&self, bytes: &[u8], context: &mut Context<'_>) -> Poll<core::result::Result<usize, NetError>> {
+        let now_ns = self.machine.state().now_ns;
         let mut wire = self.wire.lock();
+        if wire.is_broken(now_ns) {
+            return Poll::Ready(Err(NetError::ConnectionReset));
+        }
         let count = bytes.len().min(wire.window.unwrap_or(usize::MAX));
         if count == 0 {
             wire.wakers.push(context.waker().clone());
@@ -258,10 +272,26 @@ struct Seen {
 
 /// Serves clients, each with what it sends when (in milliseconds), until nothing happens any more.
 fn serve(http: Http, windows: &[Option<usize>], clients: &[&[(u64, &str)]]) -> Vec<Seen> {
-    let machine = Machine::new(1);
+    serve_on(&Machine::new(1), http, windows, None, clients)
+}
+
+/// As [`serve`]; all clients go away at a time (in milliseconds).
+fn serve_on(
+    machine: &Arc<Machine>,
+    http: Http,
+    windows: &[Option<usize>],
+    breaks_at_ms: Option<u64>,
+    clients: &[&[(u64, &str)]],
+) -> Vec<Seen> {
+    let breaks_at_ns = breaks_at_ms.map(|ms| ms * MS);
     let wire = |(at, script): (usize, &&[(u64, &str)])| {
         let script = script.iter().map(|(ms, text)| (ms * MS, text.as_bytes().to_vec())).collect();
-        Arc::new(Mutex::new(Wire { script, window: windows.get(at).copied().flatten(), ..Wire::default() }))
+        Arc::new(Mutex::new(Wire {
+            script,
+            window: windows.get(at).copied().flatten(),
+            breaks_at_ns,
+            ..Wire::default()
+        }))
     };
     let wires: Vec<_> = clients.iter().enumerate().map(wire).collect();
     let waiting = Mutex::new(wires.iter().cloned().collect());
@@ -356,6 +386,14 @@ fn a_client_that_takes_nothing_is_cut_off() {
     let request = get("/big");
     let seen = serve(http, &[Some(5000)], &[&[(0, &request)]]).remove(0);
     assert!(seen.text.len() == 5000 && seen.was_reset);
+}
+
+/// An app that waited for room was not told that the client was gone, and its instance was lost until the timeout.
+#[test]
+fn an_app_that_waits_for_room_sees_that_its_client_is_gone() {
+    let (machine, request) = (Machine::new(1), get("/big"));
+    serve_on(&machine, Http::default(), &[Some(5000)], Some(10), &[&[(0, &request)]]);
+    assert!(machine.state().now_ns < 5 * NANOS_PER_SECOND, "{}", machine.state().now_ns);
 }
 
 #[test]
