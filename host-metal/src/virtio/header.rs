@@ -18,8 +18,11 @@ pub mod feature {
     pub const ANY_LAYOUT: u64 = 1 << 27;
     /// The device is not a legacy one.
     pub const VERSION_1: u64 = 1 << 32;
+    /// The device reaches memory as the machine lets it. Nobody turns an IOMMU on here, so these are physical addresses; but a device
+    /// that is behind one insists on this.
+    pub const ACCESS_PLATFORM: u64 = 1 << 33;
     /// All that is asked for, where the device has it.
-    pub const WANTED: u64 = CSUM | GUEST_CSUM | MTU | MAC | STATUS | ANY_LAYOUT | VERSION_1;
+    pub const WANTED: u64 = CSUM | GUEST_CSUM | MTU | MAC | STATUS | ANY_LAYOUT | VERSION_1 | ACCESS_PLATFORM;
 }
 
 /// Bytes of the header.
