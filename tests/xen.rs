@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use mwasm_tests::cases::{Case, all};
 use mwasm_tests::faults::{FAULTS, TRAP, app};
 use mwasm_tests::machine::{Image, Machine, aot, check};
+use mwasm_tests::root;
 use mwasm_tests::table::Rows;
 use mwasm_tests::xen::dom0less;
 use mwasm_tests::xen::pvh::{Domain, Report, run_all, serve};
@@ -231,7 +232,8 @@ fn transfer(address: SocketAddr) -> Result<Duration> {
 #[test]
 fn network() -> Result<()> {
     let case = Case { guest: "echo-c", ..app(&[], STOPPED) };
-    let image = aot(&case, &["--target", "xen"], &["-p", "tcp:7:7"])?;
+    let manifest = root().join("examples/echo/c/mwasm.toml");
+    let image = aot(&case, &["--target", "xen"], &["-m", &manifest.display().to_string()])?;
     let mut serving = serve(Domain { name: "echo".to_owned(), image, script: "serve".to_owned() }, 7)?;
     let address = serving.address;
     answers(address)?;

@@ -5,45 +5,33 @@
 use core::arch::asm;
 use mwasm_host_metal::bare::memory;
 use mwasm_ports::NANOS_PER_SECOND;
+use mwasm_xen::hypercall::{Hypercalls, REASON_CRASH, Shared};
 
-const MEMORY_OP: u64 = 12;
-const SCHED_OP: u64 = 29;
-const MEMORY_ADD_TO_PHYSMAP: u64 = 7;
-const MAP_SHARED_INFO: u32 = 0;
-const SCHED_SHUTDOWN: u64 = 2;
-const REASON_CRASH: u32 = 3;
-const DOMID_SELF: u16 = 0x7ff0;
-/// Offset in bytes of the time of day in the shared page: version, seconds, nanoseconds, upper half of the seconds.
-const WALL: usize = 3072;
+/// Offset in bytes of the time of day in the shared page: version, seconds, nanoseconds, upper half of the seconds. Before it are one
+/// processor's part (48 bytes; x86 has 32 of 64 bytes) and two bits for each of 4096 event channels.
+const WALL: usize = 48 + 2 * 4096 / 8;
 /// How often a structure that is being written is read again.
 const TRIES: u32 = 1000;
 
-/// # Safety
-/// The arguments are what the hypercall wants; what they point to lives until it returns, and is ours.
-unsafe fn call(number: u64, first: u64, second: u64) -> i64 {
-    let result;
-    // SAFETY: the caller's promise. Xen changes X0 and X16 only.
-    unsafe { asm!("hvc #0xea1", inout("x16") number => _, inout("x0") first => result, in("x1") second) };
-    result
+/// Xen.
+struct Hypervisor;
+
+impl Hypercalls for Hypervisor {
+    unsafe fn call(&self, number: u64, first: u64, second: u64, third: u64) -> i64 {
+        let result;
+        // SAFETY: the caller's promise. Xen changes no register but X0 and X16, and the arguments' (in debug builds of Xen).
+        unsafe {
+            asm!("hvc #0xea1", inout("x16") number => _, inout("x0") first => result, inout("x1") second => _, inout("x2") third => _)
+        };
+        result
+    }
 }
 
 /// Nanoseconds since 1970: the time of day at which Xen's counter was 0, and what has passed since.
 pub fn now_ns() -> Option<u64> {
-    #[repr(C)]
-    struct AddToPhysmap {
-        domain: u16,
-        size: u16,
-        space: u32,
-        index: u64,
-        frame: u64,
-    }
     let page = memory::allocate_pages(1)?;
-    let argument =
-        AddToPhysmap { domain: DOMID_SELF, size: 0, space: MAP_SHARED_INFO, index: 0, frame: page as u64 >> 12 };
-    // SAFETY: the argument lives, and the page is fresh.
-    if unsafe { call(MEMORY_OP, MEMORY_ADD_TO_PHYSMAP, &raw const argument as u64) } != 0 {
-        return None;
-    }
+    // SAFETY: a fresh page.
+    unsafe { Hypervisor.map_shared("the shared information page", Shared::Information, page as u64) }.ok()?;
     // SAFETY: the page stays mapped; Xen writes to it at any time.
     let word = |at: usize| unsafe { page.add(WALL).cast::<u32>().add(at).read_volatile() };
     (0..TRIES).find_map(|_| {
@@ -57,7 +45,5 @@ pub fn now_ns() -> Option<u64> {
 
 /// Ends this domain as one that crashed.
 pub fn crash() {
-    let reason = REASON_CRASH;
-    // SAFETY: the argument lives.
-    unsafe { call(SCHED_OP, SCHED_SHUTDOWN, &raw const reason as u64) };
+    Hypervisor.shutdown(REASON_CRASH);
 }

@@ -78,7 +78,8 @@ impl Shared {
     fn connect(&self, remote: u16, split: bool) -> Result<Wires, &'static str> {
         let port = || self.kernel.allocate_port(remote).map_err(|_| NO_PORT);
         let transmit_port = port()?;
-        let receive_port = if split { port()? } else { transmit_port };
+        let receive_port =
+            if split { port().inspect_err(|_| self.kernel.close_port(transmit_port))? } else { transmit_port };
         let mut core = self.core.lock();
         core.ports = Some((transmit_port, receive_port));
         let (transmit_ring, receive_ring) = (core.transmitter.connect(remote), core.receiver.connect(remote));
