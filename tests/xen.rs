@@ -166,19 +166,20 @@ const TRANSFER_BYTES: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often an answer is looked for.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long a transfer may stand still.
+/// How long a transfer may stand still, and one look.
 const STILL: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_secs(5);
 
-fn connect(address: SocketAddr) -> Result<TcpStream> {
+fn connect(address: SocketAddr, still: Duration) -> Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(STILL))?;
-    stream.set_write_timeout(Some(STILL))?;
+    stream.set_read_timeout(Some(still))?;
+    stream.set_write_timeout(Some(still))?;
     Ok(stream)
 }
 
 /// Sends a few bytes to the echo server, which must come back, and then the end.
-fn echo(address: SocketAddr, sent: &[u8]) -> Result<()> {
-    let mut stream = connect(address)?;
+fn echo(address: SocketAddr, sent: &[u8], still: Duration) -> Result<()> {
+    let mut stream = connect(address, still)?;
     stream.write_all(sent)?;
     stream.shutdown(Shutdown::Write)?;
     let mut got = Vec::new();
@@ -191,7 +192,7 @@ fn echo(address: SocketAddr, sent: &[u8]) -> Result<()> {
 fn answers(address: SocketAddr) -> Result<()> {
     let start = Instant::now();
     loop {
-        match echo(address, b"hello") {
+        match echo(address, b"hello", SHORT) {
             Ok(()) => return Ok(()),
             Err(error) => ensure!(start.elapsed() < PATIENCE, "no answer in {PATIENCE:?}: {error:#}"),
         }
@@ -203,7 +204,7 @@ fn answers(address: SocketAddr) -> Result<()> {
 fn transfer(address: SocketAddr) -> Result<Duration> {
     let byte = |at: usize| ((at as u32).wrapping_mul(2_654_435_761) >> 24) as u8;
     let start = Instant::now();
-    let mut stream = connect(address)?;
+    let mut stream = connect(address, STILL)?;
     let mut sending = stream.try_clone()?;
     let sender = thread::spawn(move || -> Result<()> {
         for from in (0..TRANSFER_BYTES).step_by(1 << 16) {
@@ -239,7 +240,7 @@ fn network() -> Result<()> {
     answers(address)?;
     let start = Instant::now();
     for i in 0..CONNECTIONS {
-        echo(address, format!("connection {i}").as_bytes()).with_context(|| format!("connection {i}"))?;
+        echo(address, format!("connection {i}").as_bytes(), STILL).with_context(|| format!("connection {i}"))?;
     }
     let connections = start.elapsed();
     let transfer_time = transfer(address)?;

@@ -215,7 +215,8 @@ fn write_archive(path: &Path, domains: &[Domain]) -> Result<()> {
 /// Reads dom0's reports.
 fn parse(ran: &Ran) -> Result<HashMap<String, Report>> {
     let mut reports: HashMap<String, Report> = HashMap::new();
-    for line in String::from_utf8_lossy(&ran.stdout).lines() {
+    // Of a line that was waited for, the end may be left.
+    for line in String::from_utf8_lossy(&ran.stdout).lines().filter(|line| !line.trim().is_empty()) {
         let mut words = line.trim_end().splitn(3, ' ');
         let (Some(name), Some(key)) = (words.next(), words.next()) else {
             bail!("wanted a domain's name, a key and a value from dom0, found {line:?}");
