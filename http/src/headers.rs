@@ -4,6 +4,7 @@
 //! of its head, whatever their number. What was removed stays in the block until it is half of it.
 
 use crate::limits::{MAX_FIELDS, MAX_FIELDS_BYTES};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -63,7 +64,7 @@ impl Headers {
         self.fields.is_empty()
     }
 
-    /// All fields, in their order and with the case that they came with.
+    /// All fields, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.raw().map(|(name, value)| (str::from_utf8(name).unwrap_or_default(), value))
     }
@@ -123,9 +124,12 @@ impl Headers {
         Self { bytes: block.to_vec(), fields: Vec::with_capacity(fields) }
     }
 
-    /// Adds a field whose name and value lie in `block`, the one that was given to [`Headers::of_block`]; the parser has checked them.
+    /// Adds a field whose name and value lie in `block`, the one that was given to [`Headers::of_block`]; the parser has checked them. The
+    /// name becomes lower case, as in the later versions of HTTP: apps compare names of what they receive as they are.
     pub(crate) fn push_slices(&mut self, block: &[u8], name: &[u8], value: &[u8]) {
         let offset = |part: &[u8]| (part.as_ptr().addr().wrapping_sub(block.as_ptr().addr())) as u32;
+        let at = offset(name) as usize;
+        self.bytes.get_mut(at..at + name.len()).into_iter().for_each(<[u8]>::make_ascii_lowercase);
         self.fields.push(Field {
             name: offset(name),
             name_bytes: name.len() as u32,
@@ -157,7 +161,7 @@ impl Headers {
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.iter().map(|(name, value)| (name, alloc::string::String::from_utf8_lossy(value))))
+            .entries(self.iter().map(|(name, value)| (name, String::from_utf8_lossy(value))))
             .finish()
     }
 }

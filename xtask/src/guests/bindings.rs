@@ -10,9 +10,6 @@ use wit_bindgen_core::{Files, WorldGenerator};
 
 use super::{Job, component, crates};
 
-/// The source text of this module: part of the recipes that use it.
-pub const RECIPE: &str = include_str!("bindings.rs");
-
 /// Holds the Go package that generated Go builds on; the version is the generator's.
 const GO_CRATE: (&str, &str) = ("wit-bindgen-go", "0.63.0");
 
