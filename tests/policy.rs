@@ -35,9 +35,13 @@ impl Image {
 
     /// The crates of the host in it.
     fn crates(&self) -> Result<Vec<&str>> {
-        let parts = |node: &'_ Value| node.get("children").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        fn parts(node: &Value) -> &[Value] {
+            node.get("children").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        }
+        fn name(node: &Value) -> Option<&str> {
+            node.get("name").and_then(Value::as_str)
+        }
         let sizes = self.told.get("sizes").context("an image without sizes")?;
-        let name = |node: &'_ Value| node.get("name").and_then(Value::as_str);
         let host = parts(sizes).iter().find(|node| name(node) == Some("host")).context("sizes without a host")?;
         Ok(parts(host).iter().filter_map(name).collect())
     }

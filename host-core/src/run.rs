@@ -12,7 +12,7 @@ use core::pin::pin;
 use core::task::Poll;
 use mwasm_plan::{Entry, Plan};
 use mwasm_ports::{NANOS_PER_SECOND, Outcome, Output};
-use wasmtime::component::{Component, Instance, Linker};
+use wasmtime::component::{Component, Instance, Linker, ResourceTable};
 use wasmtime::{Error, Result, Store};
 
 /// An app, ready to be started.
@@ -41,7 +41,7 @@ pub fn run(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
     let mut store = ManuallyDrop::new(Store::new(component.engine(), state));
     store.limiter(|state| &mut state.limits);
     let (result, started) = start_and_call(&reactor, &mut store, component, linker, entry);
-    if !drain(&reactor, &mut store) || reactor.block_on(linger(&reactor, &store)).is_err() {
+    if !drain(&reactor, &mut store) || reactor.block_on(linger(&reactor, &mut store)).is_err() {
         return Outcome::Stopped;
     }
     let outcome = match &result {
@@ -113,13 +113,22 @@ async fn call_concurrent(_store: &mut Store<State>, _run: Run) -> Result<(Result
 /// How long the other sides of connections may take what the app had written when it ended, in nanoseconds.
 pub const LINGER_NS: u64 = 30 * NANOS_PER_SECOND;
 
-/// Waits until what the app has written to connections is handed over.
-async fn linger(reactor: &Arc<Reactor>, store: &Store<State>) {
+/// Waits until what the app has written to connections is handed over, and the connections that it left open are closed.
+async fn linger(reactor: &Arc<Reactor>, store: &mut Store<State>) {
+    let Some(network) = store.data().ports.network.clone() else { return };
     let until_ns = store.data().ports.clock.monotonic_ns().saturating_add(LINGER_NS);
     let (mut settled, mut late) = (pin!(reactor.settled()), pin!(reactor.sleep_until(until_ns)));
-    poll_fn(|context| match settled.as_mut().poll(context) {
-        Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => late.as_mut().poll(context),
+    let mut are_closed = false;
+    poll_fn(|context| {
+        if !are_closed && settled.as_mut().poll(context).is_ready() {
+            // What nobody holds is closed in order.
+            store.data_mut().table = ResourceTable::new();
+            are_closed = true;
+        }
+        if are_closed && network.poll_settled(context).is_ready() {
+            return Poll::Ready(());
+        }
+        late.as_mut().poll(context)
     })
     .await;
 }

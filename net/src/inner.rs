@@ -71,6 +71,8 @@ pub(crate) struct Core {
     pub(crate) timers: BTreeSet<(u64, Id)>,
     /// Connections that wait until the machine has an address.
     pub(crate) waiting: Vec<Id>,
+    /// Whoever waits until connections that nobody holds are acknowledged.
+    pub(crate) settling: Option<Waker>,
     /// Whoever is to be woken once the stack is unlocked.
     pub(crate) woken: Vec<Waker>,
     /// What answers the frame that is being looked at.
@@ -131,6 +133,7 @@ impl Core {
             stranded: Vec::new(),
             timers: BTreeSet::new(),
             waiting: Vec::new(),
+            settling: None,
             woken: Vec::new(),
             reply: Vec::new(),
             nobody: SocketSet::new(Vec::new()),
@@ -160,6 +163,9 @@ impl Core {
             }
         }
         device.flush();
+        if self.settling.is_some() && self.is_settled() {
+            self.woken.extend(self.settling.take());
+        }
     }
 
     pub(crate) fn deadline_ns(&mut self) -> Option<u64> {

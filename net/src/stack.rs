@@ -86,6 +86,15 @@ impl Network for Stack {
         }
     }
 
+    fn poll_settled(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut core = self.0.lock();
+        if core.is_settled() {
+            return Poll::Ready(());
+        }
+        core.settling = Some(context.waker().clone());
+        Poll::Pending
+    }
+
     fn bind_tcp(&self, local: SocketAddr) -> Result<Box<dyn TcpBound>, NetError> {
         let mut core = self.0.lock();
         core.check_bindable(local.ip())?;

@@ -269,6 +269,16 @@ impl Core {
         self.enqueue(id);
     }
 
+    /// Whether the other sides have acknowledged all that was sent on connections that nobody holds any more, and their ends.
+    pub(crate) fn is_settled(&mut self) -> bool {
+        self.lingering.iter().all(|id| {
+            self.connections.get_mut(*id).is_none_or(|connection| {
+                let is_acknowledged = matches!(connection.state(), State::FinWait2 | State::TimeWait | State::Closed);
+                is_acknowledged || connection.phase == Phase::Over
+            })
+        })
+    }
+
     /// Whether there may be another socket. If there are too many, the connection goes that nobody has held for the longest time.
     pub(crate) fn has_socket_room(&mut self) -> bool {
         while self.count_sockets() >= self.buffers.max_sockets as usize

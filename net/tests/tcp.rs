@@ -9,7 +9,7 @@ use mwasm_ports::faulty::DeviceFaults;
 use mwasm_ports::network::{NetError, Network, TcpListener, TcpOptions};
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 /// Sends `there` one way and `back` the other, at once, and closes both ways.
 fn transfer(pair: &Pair, there: &[u8], back: &[u8]) {
@@ -123,6 +123,26 @@ fn an_idle_stack_has_no_deadline() {
         assert!(pair.world.steps.get() < before + 5, "nobody woke in that hour");
         write_all(&*stream, b"still here").await.unwrap();
         assert_eq!(read(&*served, &mut [0; 16]).await, Ok(10));
+    });
+}
+
+/// A program that wrote its answer and ended took it along when its machine was switched off.
+#[test]
+fn a_machine_learns_when_it_may_go_away() {
+    let pair = Pair::new(DeviceFaults { lose: 26, ..DeviceFaults::default() }, 5);
+    let listener = pair.listen(80, 16);
+    let sent = noise(3, 50_000);
+    pair.run(async {
+        let stream = pair.start(80);
+        connected(&*stream).await.unwrap();
+        let served = accept(&*listener).await;
+        write_all(&*stream, &sent).await.unwrap();
+        drop(stream);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(pair.client.poll_settled(&mut context).is_pending(), "nothing has been acknowledged yet");
+        poll_fn(|context| pair.client.poll_settled(context)).await;
+        // The client's machine is gone; all of it is here.
+        assert!(read_to_end(&*served).await.unwrap() == sent);
     });
 }
 

@@ -121,6 +121,11 @@ pub trait Network: Send + Sync {
     fn status(&self) -> NetStatus;
     /// Ready once the network is set up (by DHCP, say), or was not in time ([`NetError::RemoteUnreachable`]).
     fn poll_configured(&self, context: &mut Context<'_>) -> Poll<Result<(), NetError>>;
+    /// Ready once the other sides have acknowledged all that was sent on sockets that were dropped: a machine that goes away before loses
+    /// it. An operating system goes on without the process, and is always ready.
+    fn poll_settled(&self, _context: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
     /// The addresses that the machine itself knows for a name (`/etc/hosts`).
     fn hosts(&self, _name: &str) -> Vec<IpAddr> {
         Vec::new()
