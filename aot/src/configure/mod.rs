@@ -12,7 +12,7 @@ use crate::report::{Report, Stage};
 use crate::target::Target;
 use anyhow::Result;
 use embed::Tree;
-use mwasm_plan::net::{Connect, Http, Ipv4, Ipv6, Listen, Policy, Protocol};
+use mwasm_plan::net::{Connect, Http, Ipv4, Ipv6, Listen, Place, Policy, Protocol};
 use mwasm_plan::{Dir, Entry, Memory, Plan, Provenance};
 use std::path::PathBuf;
 
@@ -92,6 +92,14 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
     let port = layer.http.port.unwrap_or_else(|| http_port(report.target, &flags.publish));
     let served = start.is_served().then(|| Listen { protocol: Protocol::Tcp, port, host_port: port });
     let granted = layer.listen.unwrap_or_default().into_iter().chain(flags.listen).chain(served).chain(flags.publish);
+    let mut connect = union(layer.connect.unwrap_or_default(), flags.connect);
+    let mut listening = Vec::new();
+    for (_, place) in layer.net.places() {
+        match place {
+            Place::Listen(listen) => listening.push(listen),
+            Place::Connect { .. } => connect = union(connect, vec![place.to_string()]),
+        }
+    }
     let addresses = layer.net.addresses()?;
     // A TAP device stands for the network card of a machine; only the desktop has none of its own.
     let tap = flags.tap.or(layer.net.tap).filter(|_| report.target == Target::Desktop);
@@ -107,8 +115,8 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
             stack_bytes: layer.stack_bytes.unwrap_or(default.stack_bytes),
             ..default
         },
-        listen: ports(granted),
-        connect: union(layer.connect.unwrap_or_default(), flags.connect),
+        listen: ports(listening.into_iter().chain(granted)),
+        connect,
         loopback: flags.loopback,
         addresses,
         net: NetLayer { tap, ..layer.net },

@@ -5,6 +5,7 @@ use crate::target::Target;
 use mwasm_plan::net::{Http, Instances, Ipv4, Ipv6};
 use mwasm_plan::{Entry, Plan};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What an app may reach; all else is refused.
@@ -16,6 +17,8 @@ pub struct Policy {
     pub connect: Vec<String>,
     /// Whether it may use all that stays on the machine.
     pub loopback: bool,
+    /// Places that it knows by name: name and place.
+    pub endpoints: BTreeMap<String, String>,
 }
 
 impl Policy {
@@ -25,6 +28,7 @@ impl Policy {
             listen: plan.policy.listen.iter().map(ToString::to_string).collect(),
             connect: plan.policy.connect.iter().map(ToString::to_string).collect(),
             loopback: plan.policy.loopback,
+            endpoints: plan.net.endpoints.iter().map(|e| (e.name.to_owned(), e.place.to_string())).collect(),
         }
     }
 }

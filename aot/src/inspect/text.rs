@@ -67,6 +67,9 @@ fn draw_decided(image: &Decided, out: &mut String) -> fmt::Result {
     if image.policy.loopback {
         row(out, "loopback", "all that stays on the machine")?;
     }
+    for (name, place) in &image.policy.endpoints {
+        row(out, "endpoint", &format!("{name}: {place}"))?;
+    }
     row(out, "network", &image.network.as_ref().map_or_else(|| "none".to_owned(), SetUp::words))?;
     if let Some(served) = &image.http {
         row(out, "serves HTTP", &served.words())?;

@@ -3,16 +3,17 @@
 //! Each key is read for itself, because a target's layer may replace any of them; whether they fit together is seen when the layers
 //! are one ([`NetLayer::addresses`]).
 
+use super::merge;
 use super::reader::{Entry, Reader, Value};
 use super::sections::unknown;
 use super::values::{self, Address, DHCP};
 use crate::problem::Problem;
 use anyhow::Result;
-use mwasm_plan::net::{Buffers, Http, Instances, Ipv4, Ipv6, Listen, Net};
+use mwasm_plan::net::{Buffers, Endpoint, Http, Instances, Ipv4, Ipv6, Listen, Net, Place};
 use std::net::IpAddr;
 use toml::de::DeValue;
 
-const NET: &[&str] = &["listen", "connect", "address", "gateway", "dns", "hostname", "tap", "buffers"];
+const NET: &[&str] = &["listen", "connect", "address", "gateway", "dns", "hostname", "tap", "buffers", "endpoints"];
 const BUFFERS: &[&str] = &["receive", "send", "max-sockets"];
 const HTTP: &[&str] = &[
     "port",
@@ -55,6 +56,8 @@ pub struct NetLayer {
     pub send_bytes: Option<u32>,
     /// The most sockets at once.
     pub max_sockets: Option<u32>,
+    /// Places that the app knows by name, each as `mwasm_plan::net::Place` reads it. To name one is to grant it.
+    pub endpoints: Vec<(String, String)>,
 }
 
 /// What a layer says in `[http]`; see [`Http`] for the meanings.
@@ -85,6 +88,7 @@ impl NetLayer {
             receive_bytes: over.receive_bytes.or(self.receive_bytes),
             send_bytes: over.send_bytes.or(self.send_bytes),
             max_sockets: over.max_sockets.or(self.max_sockets),
+            endpoints: merge(self.endpoints, over.endpoints),
         }
     }
 
@@ -92,7 +96,7 @@ impl NetLayer {
     pub fn net(&self, (ipv4, ipv6): (Ipv4, Ipv6), http: Http) -> Net<'_> {
         let default = Buffers::default();
         Net {
-            endpoints: Vec::new(),
+            endpoints: self.places().map(|(name, place)| Endpoint { name, place }).collect(),
             ipv4,
             ipv6,
             dns: self.dns.clone().unwrap_or_default(),
@@ -105,6 +109,11 @@ impl NetLayer {
             },
             http,
         }
+    }
+
+    /// The endpoints, with the places that they stand for.
+    pub fn places(&self) -> impl Iterator<Item = (&str, Place<'_>)> {
+        self.endpoints.iter().filter_map(|(name, place)| Some((name.as_str(), Place::parse(place)?)))
     }
 
     /// How each family gets its addresses. One without an address of its own is configured by the network where `dhcp` is said, else
@@ -205,6 +214,15 @@ pub(super) fn net<'t>(reader: &Reader<'t>, entry: &Entry<'_, 't>, layer: &mut su
         "dns" => layer.net.dns = Some(list(reader, entry, values::IP, values::ip)?),
         "hostname" => layer.net.hostname = Some(text("a name of letters, digits and '-'", values::is_host_name)?),
         "tap" => layer.net.tap = Some(text(values::DEVICE, values::is_device_name)?),
+        "endpoints" => {
+            for entry in reader.entries(value, key)? {
+                let place = reader.text(entry.value, entry.key)?;
+                if Place::parse(&place).is_none() {
+                    return Err(reader.wanted(entry.value, entry.key, Place::WANTED).into());
+                }
+                layer.net.endpoints.push((entry.key.to_owned(), place));
+            }
+        }
         "buffers" => {
             for entry in reader.entries(value, key)? {
                 buffers(reader, &entry, &mut layer.net)?;

@@ -57,6 +57,18 @@ fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
+fn endpoints_are_places_with_names() {
+    let text = "[net.endpoints]\nmail = \"tcp:imap.example.org:993\"\nadmin = \"listen:tcp:8081\"\n[target.xen.net.endpoints]\nmail = \"tcp:10.0.0.5:993\"\n";
+    let manifest = Manifest::parse("mwasm.toml", text, Path::new("")).unwrap();
+    let of = |target| manifest.layer(target).net.endpoints;
+    let pair = |name: &str, place: &str| (name.to_owned(), place.to_owned());
+    assert_eq!(of(Target::Arm), [pair("mail", "tcp:imap.example.org:993"), pair("admin", "listen:tcp:8081")]);
+    assert_eq!(of(Target::Xen), [pair("mail", "tcp:10.0.0.5:993"), pair("admin", "listen:tcp:8081")]);
+    let wrong = Manifest::parse("mwasm.toml", "[net.endpoints]\nmail = \"tcp:*:993\"\n", Path::new("")).unwrap_err();
+    assert!(wrong.to_string().contains("mail"), "{wrong}");
+}
+
+#[test]
 fn a_whole_manifest() {
     let layer = parse(WHOLE).unwrap().layer(Target::Desktop);
     let wanted = Layer {
