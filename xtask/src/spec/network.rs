@@ -60,7 +60,7 @@ fn count(work: &Path, machine: Machine, load: Load) -> Result<u64> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     let mut command = command(work, machine, port)?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut server = Server(command.spawn().with_context(|| format!("starting {command:?}"))?);
+    let mut server = Server::start(&mut command)?;
     let mut stream = first_answer(&mut server, port)?;
     match load {
         Load::Requests(count) => (0..count).try_for_each(|_| ask(&mut stream, "/", 16))?,
@@ -116,24 +116,37 @@ fn command(work: &Path, machine: Machine, port: u16) -> Result<Command> {
 }
 
 /// A program that serves; killed if it is dropped before its end.
-struct Server(Child);
+struct Server {
+    child: Child,
+    /// What it says, read as it comes: valgrind says a lot, and would wait for a reader.
+    said: Option<thread::JoinHandle<std::io::Result<String>>>,
+}
 
 impl Server {
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+        let mut errors = child.stderr.take().context("a server without standard error")?;
+        let said = thread::spawn(move || {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).map(|_| text)
+        });
+        Ok(Self { child, said: Some(said) })
+    }
+
     /// Asks it to end, and returns what it said.
     fn end(mut self) -> Result<String> {
-        super::run::quiet(Command::new("kill").arg(self.0.id().to_string()), "ending a server")?;
-        let mut text = String::new();
-        self.0.stderr.take().context("a server without standard error")?.read_to_string(&mut text)?;
-        self.0.wait()?;
-        Ok(text)
+        super::run::quiet(Command::new("kill").arg(self.child.id().to_string()), "ending a server")?;
+        self.child.wait()?;
+        let said = self.said.take().context("a server that was ended twice")?;
+        Ok(said.join().ok().context("reading what a server said failed")??)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         // It has ended already, most often.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -149,7 +162,7 @@ fn first_answer(server: &mut Server, port: u16) -> Result<TcpStream> {
                 return Ok(stream);
             }
         }
-        if let Some(status) = server.0.try_wait()? {
+        if let Some(status) = server.child.try_wait()? {
             bail!("the server ended with {status}");
         }
         ensure!(began.elapsed() < TIMEOUT, "no answer within {TIMEOUT:?}");

@@ -1,12 +1,14 @@
 //! The host objects: what `mwasm` fuses apps with.
 //!
 //! ```text
-//!   crate host-* --cargo rustc--> static library --rust-lld -r--> one object --zstd--> target/hosts/NAME.o.zst
+//!   crate host-* --cargo rustc--> static library --rust-lld -r--> one object --split, zstd--> target/hosts/NAME.o.zst
 //! ```
 //!
 //! Each host is built for each architecture that it runs on, with and without the component model's async; the smaller object serves
 //! apps that use none. The static library is linked to one relocatable object here, so that on the user's machine a link takes
 //! milliseconds. Objects that are newer than their library are left as they are.
+
+mod split;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -159,6 +161,7 @@ fn rust_lld() -> Result<PathBuf> {
 
 fn compress(object: &Path, compressed: &Path) -> Result<()> {
     let bytes = fs::read(object).with_context(|| format!("reading {}", object.display()))?;
+    let bytes = split::split_texts(&bytes)?;
     let partial = compressed.with_extension("partial");
     let mut encoder = zstd::Encoder::new(File::create(&partial)?, ZSTD_LEVEL)?;
     encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
