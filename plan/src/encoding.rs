@@ -27,6 +27,8 @@ pub const MAX_PLAN_BYTES: usize = 1 << 30;
 /// Alignment of the header in an image, in bytes.
 pub const ALIGN_BYTES: usize = 8;
 
+const MALFORMED: &str = "the plan is malformed";
+
 /// Why bytes are no plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
@@ -56,7 +58,7 @@ impl fmt::Display for DecodeError {
                 write!(f, "the plan is cut off: {wanted} bytes promised, {found} found")
             }
             Self::Damaged => f.write_str("the plan is damaged: its checksum does not match"),
-            Self::Malformed => f.write_str("the plan is malformed"),
+            Self::Malformed => f.write_str(MALFORMED),
         }
     }
 }
@@ -65,7 +67,8 @@ impl core::error::Error for DecodeError {}
 
 /// Encodes a plan; fails if it is over [`MAX_PLAN_BYTES`].
 pub fn encode(plan: &Plan<'_>) -> Result<Vec<u8>, postcard::Error> {
-    let body = postcard::to_allocvec(plan)?;
+    let network = postcard::to_allocvec(&(&plan.policy, &plan.net))?;
+    let body = postcard::to_allocvec(&Plan { network: &network, ..plan.clone() })?;
     let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_PLAN_BYTES);
     let length = length.ok_or(postcard::Error::SerializeBufferFull)?;
     let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
@@ -81,8 +84,21 @@ pub fn encode(plan: &Plan<'_>) -> Result<Vec<u8>, postcard::Error> {
 impl<'a> Plan<'a> {
     /// Decodes the plan at the front of `bytes`, and borrows from it. Arbitrary bytes get an error, never a panic.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let body = body(bytes)?;
-        postcard::from_bytes(body).map_err(|_| DecodeError::Malformed)
+        let mut plan = Self::decode_without_network(bytes)?;
+        plan.read_network().map_err(|_| DecodeError::Malformed)?;
+        Ok(plan)
+    }
+
+    /// As [`Plan::decode`], with an empty policy and no set-up of the network until [`Plan::read_network`].
+    pub fn decode_without_network(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        postcard::from_bytes(body(bytes)?).map_err(|_| DecodeError::Malformed)
+    }
+
+    /// Reads the policy and the set-up of the network; the error is the text of [`DecodeError::Malformed`].
+    pub fn read_network(&mut self) -> Result<(), &'static str> {
+        let network = core::mem::take(&mut self.network);
+        (self.policy, self.net) = postcard::from_bytes(network).map_err(|_| MALFORMED)?;
+        Ok(())
     }
 }
 

@@ -53,11 +53,15 @@ pub struct Plan<'a> {
     /// How memory is laid out.
     pub memory: Memory,
     /// What the app may reach.
-    #[serde(borrow)]
+    #[serde(skip)]
     pub policy: Policy<'a>,
     /// How the network is set up.
-    #[serde(borrow)]
+    #[serde(skip)]
     pub net: Net<'a>,
+    /// Both of these as they stand in an image, until [`Plan::read_network`]: to read them takes code that only an image with a network
+    /// needs. Empty in a plan that was not decoded.
+    #[serde(borrow)]
+    pub network: &'a [u8],
     /// Whether the host tells what it does, on standard error.
     pub verbose: bool,
     /// Where the image came from.

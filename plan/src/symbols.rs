@@ -9,7 +9,7 @@
 ///    4,5  address and number of items: five words each, address and length in bytes of the name that the app has for the interface,
 ///         of the name that it has for the item, and
 ///         the function that registers the item; the items of an interface stand together
-///    6,7  address and number of port openers (`fn(&mut Ports, &Plan) -> Result<(), &str>`)
+///    6,7  address and number of port openers (`fn(&mut Ports, &mut Plan) -> Result<(), &str>`)
 ///      8  the function that starts the app: one of the symbols `START_*`
 /// ```
 pub const IMAGE: &str = "mwasm_image";

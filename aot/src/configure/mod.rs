@@ -202,6 +202,7 @@ impl Settings {
                 loopback: self.loopback,
             },
             net: self.net.net(self.addresses, self.http),
+            network: &[],
             verbose: self.verbose,
             provenance,
         }

@@ -171,14 +171,15 @@ impl Board for Arm {
 
 /// Opens the source of randomness; the image's table refers to it when the app asks for random bytes.
 #[unsafe(no_mangle)]
-fn mwasm_port_entropy(ports: &mut Ports, _plan: &Plan<'static>) -> Result<(), &'static str> {
+fn mwasm_port_entropy(ports: &mut Ports, _plan: &mut Plan<'static>) -> Result<(), &'static str> {
     ports.entropy = with_devices(Devices::clone).and_then(|devices| entropy::open(&devices));
     ports.entropy.as_ref().map(drop).ok_or(NO_ENTROPY)
 }
 
 /// Opens the network; the image's table refers to it when the app uses one.
 #[unsafe(no_mangle)]
-fn mwasm_port_network(ports: &mut Ports, plan: &Plan<'static>) -> Result<(), &'static str> {
+fn mwasm_port_network(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(), &'static str> {
+    plan.read_network()?;
     let devices = with_devices(Devices::clone).ok_or("the machine's devices are not known")?;
     network::open(ports, plan, network_device(&devices)?, || entropy::open(&devices))
 }

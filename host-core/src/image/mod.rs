@@ -22,7 +22,7 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Error, Result};
 
 /// Opens a port beyond the basic ones, as the plan says; otherwise it says what the machine lacks.
-pub type OpenPort = fn(&mut Ports, &Plan<'static>) -> Result<(), &'static str>;
+pub type OpenPort = fn(&mut Ports, &mut Plan<'static>) -> Result<(), &'static str>;
 
 /// The table at [`mwasm_plan::symbols::IMAGE`], written by the fuse stage.
 #[repr(C)]
@@ -76,11 +76,11 @@ unsafe extern "Rust" {
     static IMAGE: Image;
 }
 
-/// The plan of this image.
+/// The plan of this image; what there is of a network in it is read by the opener of that port.
 pub fn plan() -> Result<Plan<'static>, DecodeError> {
     // SAFETY: the fuse stage wrote the table: address and length of the plan, which is constant for the whole run.
     let bytes = unsafe { core::slice::from_raw_parts(IMAGE.plan, IMAGE.plan_bytes) };
-    Plan::decode(bytes)
+    Plan::decode_without_network(bytes)
 }
 
 /// Runs this image on a machine, to the app's end. Whatever goes wrong is told on the console.
@@ -95,7 +95,7 @@ pub fn run_with_args(mut ports: Ports, args: Option<Vec<&'static str>>) -> Outco
         // SAFETY: the fuse stage wrote the table: address and number of port openers of this type.
         let openers = unsafe { core::slice::from_raw_parts(IMAGE.ports, IMAGE.port_count) };
         for open in openers {
-            open(&mut ports, &plan)?;
+            open(&mut ports, &mut plan)?;
         }
         run_plan(&ports, &plan).map_err(|error| format!("{error:#}"))
     });

@@ -15,20 +15,22 @@ use mwasm_ports::{Outcome, Ports, Power};
 
 /// Opens the kernel's source of randomness.
 #[unsafe(no_mangle)]
-pub fn mwasm_port_entropy(ports: &mut Ports, _plan: &Plan<'static>) -> Result<(), &'static str> {
+pub fn mwasm_port_entropy(ports: &mut Ports, _plan: &mut Plan<'static>) -> Result<(), &'static str> {
     Process::open_entropy(ports);
     Ok(())
 }
 
 /// Opens the kernel's sockets.
 #[unsafe(no_mangle)]
-pub fn mwasm_port_network(ports: &mut Ports, plan: &Plan<'static>) -> Result<(), &'static str> {
+pub fn mwasm_port_network(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(), &'static str> {
+    plan.read_network()?;
     Linux::open(ports, plan)
 }
 
 /// Opens our own stack over the TAP device that the plan names.
 #[unsafe(no_mangle)]
-pub fn mwasm_port_network_tap(ports: &mut Ports, plan: &Plan<'static>) -> Result<(), &'static str> {
+pub fn mwasm_port_network_tap(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(), &'static str> {
+    plan.read_network()?;
     Tap::open(ports, plan)
 }
 

@@ -153,14 +153,15 @@ fn start_memory(mut map: MemoryMap) {
 
 /// Opens the source of randomness; the image's table refers to it when the app asks for random bytes.
 #[unsafe(no_mangle)]
-fn mwasm_port_entropy(ports: &mut Ports, _plan: &Plan<'static>) -> Result<(), &'static str> {
+fn mwasm_port_entropy(ports: &mut Ports, _plan: &mut Plan<'static>) -> Result<(), &'static str> {
     ports.entropy = entropy::open();
     ports.entropy.as_ref().map(drop).ok_or(NO_ENTROPY)
 }
 
 /// Opens the network; the image's table refers to it when the app uses one.
 #[unsafe(no_mangle)]
-fn mwasm_port_network(ports: &mut Ports, plan: &Plan<'static>) -> Result<(), &'static str> {
+fn mwasm_port_network(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(), &'static str> {
+    plan.read_network()?;
     network::open(ports, plan, network_device()?, entropy::open)
 }
 
