@@ -47,7 +47,7 @@ impl<T> Pool<T> {
         Take { pool: self, ticket: None }
     }
 
-    /// Nothing can be made for one who has a place: for now there may only be what there is, and those who wait share it.
+    /// Nothing can be made for one who has a place: there may only be what there is, and those who wait share it.
     pub fn is_full(&self) {
         let mut state = self.state.borrow_mut();
         state.limit = (state.busy + state.idle.len()).saturating_sub(1).max(1);
