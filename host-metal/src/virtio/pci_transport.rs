@@ -231,8 +231,8 @@ mod tests {
             let start = NonNull::from(&mut *self.0).cast::<u8>();
             let region = |address, bytes| Region { address, bytes };
             let layout = Layout::of(region(0, common_bytes), region(64, 64), 4, region(128, 12));
-            // SAFETY: the regions above lie within the words, which live for ever.
             PciTransport::new(&layout, |region| {
+                // SAFETY: the regions above lie within the words, which live for ever.
                 Some(unsafe { Registers::new(start.add(region.address as usize), region.bytes as usize) })
             })
         }

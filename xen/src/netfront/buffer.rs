@@ -65,7 +65,8 @@ impl Buffer {
 
     /// Takes all pages back; `false` if the other domain still uses one.
     pub fn take_all_back(&mut self) -> bool {
-        (0..self.pages.len()).fold(true, |all, page| (self.take_back(page) || !self.is_lent(page)) && all)
+        // Each is asked, also after one that is still lent.
+        (0..self.pages.len()).filter(|page| !self.take_back(*page) && self.is_lent(*page)).count() == 0
     }
 
     fn is_lent(&self, page: usize) -> bool {

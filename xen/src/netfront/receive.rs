@@ -89,7 +89,7 @@ impl Receiver {
 
     /// Takes everything back; `false` if the backend still uses something.
     pub fn disconnect(&mut self) -> bool {
-        let buffers = self.buffers.iter_mut().fold(true, |all, buffer| buffer.take_all_back() && all);
+        let buffers = self.buffers.iter_mut().filter_map(|buffer| (!buffer.take_all_back()).then_some(())).count() == 0;
         self.page.unshare() && buffers
     }
 
