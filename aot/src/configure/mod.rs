@@ -90,7 +90,7 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
     let default = Memory::default();
     let start = start(exports);
     let port = layer.http.port.unwrap_or_else(|| http_port(report.target, &flags.publish));
-    let served = start.is_served().then(|| Listen { protocol: Protocol::Tcp, port, host_port: port });
+    let served = start.is_served().then_some(Listen { protocol: Protocol::Tcp, port, host_port: port });
     let granted = layer.listen.unwrap_or_default().into_iter().chain(flags.listen).chain(served).chain(flags.publish);
     let mut connect = union(layer.connect.unwrap_or_default(), flags.connect);
     let mut listening = Vec::new();

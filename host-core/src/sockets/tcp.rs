@@ -69,6 +69,9 @@ enum Connecting {
     Done(Result<Box<dyn TcpStream>, NetError>),
 }
 
+/// A socket that was accepted, and its connection.
+pub(crate) type Accepted = (Arc<TcpSocket>, Arc<Connection>);
+
 impl TcpSocket {
     /// A new socket of the app.
     pub fn of(state: &crate::State, family: Family) -> Result<Arc<Self>, NetError> {
@@ -154,7 +157,7 @@ impl TcpSocket {
     }
 
     /// Takes the oldest connection that waits: a socket of its own.
-    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<(Arc<Self>, Arc<Connection>), NetError>> {
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Accepted, NetError>> {
         let (listener, options, backlog) = {
             let inner = &*self.inner.lock();
             let State::Listening(listener) = &inner.state else { return Poll::Ready(Err(NetError::InvalidState)) };

@@ -69,7 +69,10 @@ pub(super) fn append(mut context: Context<'_>, (fields, name, value): (Handle, S
     Ok((changed.map_err(HeaderError::from),))
 }
 
-pub(super) fn copy_all(context: Context<'_>, (fields,): (Handle,)) -> Result<(Vec<(String, Vec<u8>)>,)> {
+/// All fields, as lists of names and values.
+type Entries = Vec<(String, Vec<u8>)>;
+
+pub(super) fn copy_all(context: Context<'_>, (fields,): (Handle,)) -> Result<(Entries,)> {
     let fields = context.data().table.get(&fields)?;
     Ok((fields.iter().map(|(name, value)| (name.into(), value.into())).collect(),))
 }
