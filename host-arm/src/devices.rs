@@ -281,7 +281,13 @@ impl Devices {
             return;
         }
         let window = |index| node.window(parents, index);
-        if node.is("arm,pl011") || node.is("arm,sbsa-uart") {
+        // First, for a machine has up to 32 of them, and all that is asked before would be asked as often.
+        if node.is("virtio,mmio") {
+            if let (Some(device), Some(slot)) = (node.device(parents), self.virtio.get_mut(self.virtio_count)) {
+                *slot = device;
+                self.virtio_count += 1;
+            }
+        } else if node.is("arm,pl011") || node.is("arm,sbsa-uart") {
             let chosen = parents.len() == 1 && found.output == node.name;
             if self.serial.is_none() || chosen {
                 self.serial = node.device(parents).map(|device| (device, node.is("arm,pl011"))).or(self.serial);
@@ -303,11 +309,6 @@ impl Devices {
         } else if node.is("arm,pl061") {
             if found.controller.is_none_or(|(handle, _)| found.button.is_none_or(|(wanted, _)| wanted != handle)) {
                 found.controller = node.phandle.zip(node.device(parents));
-            }
-        } else if node.is("virtio,mmio") {
-            if let (Some(device), Some(slot)) = (node.device(parents), self.virtio.get_mut(self.virtio_count)) {
-                *slot = device;
-                self.virtio_count += 1;
             }
         } else if node.is("xen,xen") {
             self.xen = true;

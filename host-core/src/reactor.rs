@@ -131,13 +131,25 @@ impl Reactor {
     }
 
     fn run<F: Future>(&self, mut future: Pin<&mut F>, grace_until_ns: Option<u64>) -> Result<F::Output, Stopped> {
+        let mut output = None;
+        let mut poll = |context: &mut Context<'_>| future.as_mut().poll(context).map(|ready| output = Some(ready));
+        self.drive(&mut poll, grace_until_ns)?;
+        output.ok_or(Stopped)
+    }
+
+    /// Polls until it is ready. For futures of every type the same code.
+    fn drive(
+        &self,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
+        grace_until_ns: Option<u64>,
+    ) -> Result<(), Stopped> {
         let woken = Arc::new(Woken(AtomicBool::new(false)));
         let waker = Waker::from(woken.clone());
         let mut context = Context::from_waker(&waker);
         loop {
             woken.0.store(false, Ordering::Relaxed);
-            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-                return Ok(output);
+            if poll(&mut context).is_ready() {
+                return Ok(());
             }
             self.work(&mut context);
             if woken.0.load(Ordering::Relaxed) {

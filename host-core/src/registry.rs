@@ -2,7 +2,7 @@
 
 use crate::State;
 use crate::interface::Interface;
-use crate::run::{Start, run};
+use crate::run::{Start, run_networked};
 use crate::serve::serve_02;
 #[cfg(feature = "component-model-async")]
 use crate::serve::serve_03;
@@ -24,7 +24,7 @@ pub fn start(entry: Entry<'_>) -> Start {
         Entry::Serve02(_) => serve_02,
         #[cfg(feature = "component-model-async")]
         Entry::Serve03(_) => serve_03,
-        _ => run,
+        _ => run_networked,
     }
 }
 

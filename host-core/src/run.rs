@@ -34,6 +34,19 @@ pub type Start = fn(&App<'_>, &dyn Fn() -> State) -> Outcome;
 /// console's error output.
 #[unsafe(export_name = "mwasm_start_run")]
 pub fn run(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
+    run_and(app, new_state, |_, _| true)
+}
+
+/// As [`run`], for an app that may have connections.
+#[unsafe(export_name = "mwasm_start_run_networked")]
+pub fn run_networked(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
+    run_and(app, new_state, |reactor, store| reactor.block_on(linger(reactor, store)).is_ok())
+}
+
+/// What is left to do when the app has ended; `false` if somebody asked for the end meanwhile.
+type AtTheEnd = fn(&Arc<Reactor>, &mut Store<State>) -> bool;
+
+fn run_and(app: &App<'_>, new_state: &dyn Fn() -> State, at_the_end: AtTheEnd) -> Outcome {
     let App { component, linker, plan, describe } = *app;
     let (entry, state) = (plan.entry, new_state());
     let reactor = state.reactor.clone();
@@ -41,7 +54,7 @@ pub fn run(app: &App<'_>, new_state: &dyn Fn() -> State) -> Outcome {
     let mut store = ManuallyDrop::new(Store::new(component.engine(), state));
     store.limiter(|state| &mut state.limits);
     let (result, started) = start_and_call(&reactor, &mut store, component, linker, entry);
-    if !drain(&reactor, &mut store) || reactor.block_on(linger(&reactor, &mut store)).is_err() {
+    if !drain(&reactor, &mut store) || !at_the_end(&reactor, &mut store) {
         return Outcome::Stopped;
     }
     let outcome = match &result {

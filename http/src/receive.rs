@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::headers::Headers;
 use crate::limits::{BODY_BUFFER_BYTES, FIRST_BUFFER_BYTES, Limits, MAX_CHUNK_LINE_BYTES};
 use crate::parse;
+use alloc::vec;
 use alloc::vec::Vec;
 use memchr::memchr;
 
@@ -97,7 +98,12 @@ impl Receiver {
         }
         let most = self.limits.max_head_bytes.max(BODY_BUFFER_BYTES);
         if (self.grows || self.block.len() == self.end) && self.block.len() < most {
-            self.block.resize((2 * self.block.len()).clamp(FIRST_BUFFER_BYTES.min(most), most), 0);
+            // Not `resize`, which is a loop over bytes where it is compiled for size.
+            let mut larger = vec![0; (2 * self.block.len()).clamp(FIRST_BUFFER_BYTES.min(most), most)];
+            if let (Some(to), Some(from)) = (larger.get_mut(..self.end), self.block.get(..self.end)) {
+                to.copy_from_slice(from);
+            }
+            self.block = larger;
         }
         self.grows = false;
         self.block.get_mut(self.end..).unwrap_or_default()

@@ -58,12 +58,7 @@ pub(crate) struct Alone {
 impl Alone {
     /// `None`: there is no memory for the buffers.
     pub(crate) fn new(receive_bytes: usize, send_bytes: usize) -> Option<Self> {
-        let buffer = |bytes: usize| {
-            let mut buffer = Vec::new();
-            buffer.try_reserve_exact(bytes).ok()?;
-            buffer.resize(bytes, 0);
-            Some(SocketBuffer::new(buffer))
-        };
+        let buffer = |bytes| mwasm_ports::zeroed(bytes).map(SocketBuffer::new);
         let mut set = SocketSet::new(Vec::with_capacity(1));
         let handle = set.add(Socket::new(buffer(receive_bytes)?, buffer(send_bytes)?));
         Some(Self { set, handle })

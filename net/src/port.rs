@@ -227,8 +227,7 @@ impl phy::TxToken for Outgoing<'_> {
                 }
             }
             Out::Reply(buffer) => {
-                buffer.clear();
-                buffer.resize(bytes, 0);
+                *buffer = alloc::vec![0; bytes];
                 let result = write(buffer);
                 if link == Link::Ethernet {
                     finish(buffer, false);

@@ -31,6 +31,8 @@ pub const REFUSED_FUNCTION: &str = "mwasm:refused#function";
 pub const REFUSED_ASYNC_FUNCTION: &str = "mwasm:refused#async-function";
 /// Starts an app that is a program: instantiates it and calls its `run`, if it has one.
 pub const START_RUN: &str = "mwasm_start_run";
+/// The same for a program that uses the network: what it sent is handed over before the machine ends.
+pub const START_RUN_NETWORKED: &str = "mwasm_start_run_networked";
 /// Starts an app that is an HTTP handler of `wasi:http` 0.2.
 pub const START_SERVE_02: &str = "mwasm_start_serve_02";
 /// Starts an app that is an HTTP handler of `wasi:http` 0.3.

@@ -27,6 +27,9 @@ pub mod fake;
 pub mod faulty;
 pub mod net_device;
 pub mod network;
+mod zeroed;
+
+pub use zeroed::zeroed;
 
 use alloc::sync::Arc;
 use core::fmt;

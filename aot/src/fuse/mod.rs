@@ -73,6 +73,7 @@ fn fuse_with(host: Vec<u8>, native: &Native, plan: &Plan<'_>, target: Target, ar
     let items = items(&host, &native.imports, network)?;
     let ports = ports(&native.imports, plan, network);
     let start = match plan.entry {
+        Entry::None | Entry::Run02(_) | Entry::Run03(_) if network == Network::Given => names::START_RUN_NETWORKED,
         Entry::None | Entry::Run02(_) | Entry::Run03(_) => names::START_RUN,
         Entry::Serve02(_) => names::START_SERVE_02,
         Entry::Serve03(_) => names::START_SERVE_03,

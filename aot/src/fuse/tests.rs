@@ -36,6 +36,7 @@ fn host(arch: Arch) -> Vec<u8> {
     function(names::PORT_NETWORK_TAP, 7);
     function(names::START_RUN, 8);
     function(names::START_SERVE_02, 9);
+    function(names::START_RUN_NETWORKED, 10);
     let image = object.add_symbol(Symbol {
         name: names::IMAGE.as_bytes().to_vec(),
         value: 0,

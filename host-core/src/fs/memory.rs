@@ -233,11 +233,11 @@ impl Content {
             if !memory.reserve(CHUNK_BYTES as u64) {
                 return Err(ErrorCode::InsufficientSpace);
             }
-            if chunk.try_reserve_exact(CHUNK_BYTES).is_err() {
+            let Some(zeros) = mwasm_ports::zeroed(CHUNK_BYTES) else {
                 memory.release(CHUNK_BYTES as u64);
                 return Err(ErrorCode::InsufficientSpace);
-            }
-            chunk.resize(CHUNK_BYTES, 0);
+            };
+            *chunk = zeros;
         }
         Ok(chunk)
     }

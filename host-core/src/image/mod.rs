@@ -12,7 +12,6 @@ use crate::interface::Register;
 use crate::run::{App, Start};
 use crate::state::State;
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ptr::NonNull;

@@ -9,6 +9,7 @@ use super::{Refusal, network, poll_configured};
 use crate::policy::{Policy, Senders};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::task::{Context, Poll, ready};
@@ -210,7 +211,9 @@ impl Datagrams {
     /// Takes the oldest datagram that the policy lets through, and that is of the only other side, if there is just one.
     pub fn poll_receive(&self, context: &mut Context<'_>) -> Poll<Result<Incoming, NetError>> {
         let scratch = &mut *self.scratch.lock();
-        scratch.resize(MAX_DATAGRAM_BYTES, 0);
+        if scratch.is_empty() {
+            *scratch = vec![0; MAX_DATAGRAM_BYTES];
+        }
         loop {
             let (length, from) = ready!(self.port.poll_receive(scratch, context))?;
             if self.takes(from) {
