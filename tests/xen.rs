@@ -4,13 +4,13 @@ use anyhow::{Context, Result, ensure};
 use mwasm_tests::cases::{Case, all};
 use mwasm_tests::faults::{FAULTS, TRAP, app};
 use mwasm_tests::machine::{Image, Machine, aot, check};
-use mwasm_tests::process::{Ran, run};
+use mwasm_tests::process::{Ran, run, succeed};
 use mwasm_tests::root;
 use mwasm_tests::server::{App, start};
 use mwasm_tests::table::Rows;
-use mwasm_tests::xen::dom0less;
 use mwasm_tests::xen::pvh::{Domain, Report, run_all};
 use mwasm_tests::xen::serving::{GATEWAY, Serving, serve};
+use mwasm_tests::xen::{dom0less, linux};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
@@ -251,23 +251,33 @@ fn check_http(serving: &mut Serving) -> Result<String> {
     Ok(format!("{REQUESTS} requests in {requests:.1?}, {} MiB each way in {transfer:.1?}", TRANSFER_BYTES >> 20))
 }
 
+fn domain(name: &str, image: Image, script: &str) -> Domain {
+    Domain { name: name.to_owned(), image, script: script.to_owned() }
+}
+
+/// The echo server in C as an image.
+fn echo_image() -> Result<Image> {
+    let manifest = root().join("examples/echo/c/mwasm.toml");
+    let case = Case { guest: "echo-c", ..app(&[], STOPPED) };
+    aot(&case, &["--target", "xen"], &["-m", &manifest.display().to_string()])
+}
+
 /// Domains behind netback and a bridge, which are reached from this machine, and reach it.
 #[test]
 fn network() -> Result<()> {
-    let app = |guest| Case { guest, ..app(&[], STOPPED) };
-    let manifest = root().join("examples/echo/c/mwasm.toml");
-    let echo = aot(&app("echo-c"), &["--target", "xen"], &["-m", &manifest.display().to_string()])?;
     let behind = App { guest: "http-c", protocol: "tcp", port: 80, more: &[], args: &[] };
     let mut behind = start(&behind, Machine::InProcess)?;
     behind.wait_for_http()?;
     let upstream = format!("{GATEWAY}:{}", behind.address.port());
     let granted = ["--env", &format!("UPSTREAM={upstream}"), "--connect", &format!("tcp:{upstream}")];
-    let proxy = aot(&app("proxy"), &["--target", "xen"], &granted)?;
-    let domain = |name: &str, image, script: &str| Domain { name: name.to_owned(), image, script: script.to_owned() };
-    let mut serving = serve(vec![
-        (domain("echo", echo, "serve; idle; attach_again; leave"), 7),
-        (domain("proxy", proxy, "serve; leave"), 80),
-    ])?;
+    let proxy = aot(&Case { guest: "proxy", ..app(&[], STOPPED) }, &["--target", "xen"], &granted)?;
+    let mut serving = serve(
+        vec![
+            (domain("echo", echo_image()?, "serve; idle; attach_again; leave"), 7),
+            (domain("proxy", proxy, "serve; leave"), 80),
+        ],
+        &[],
+    )?;
     check_echo(&mut serving).context("the echo server")?;
     let figures = check_http(&mut serving).context("the proxy")?;
     let (reports, _) = serving.finish()?;
@@ -278,4 +288,45 @@ fn network() -> Result<()> {
     ensure!(idle <= 1, "an idle domain worked for {idle} tenths of a second in 3 s");
     println!("{figures}; the domain worked for {} tenths of a second", report("proxy")?.value("worked")?);
     Ok(())
+}
+
+/// Bytes that are echoed in the runs that are counted. The difference of the counts is that of the bytes alone.
+const COUNTED_BYTES: [usize; 2] = [8 << 20, 40 << 20];
+
+/// Instructions that a domain with an echo server executes from its start to its end, when it echoes so many bytes.
+fn count_instructions(image: Image, bytes: usize) -> Result<u64> {
+    let directory = tempfile::tempdir()?;
+    let plugin = directory.path().join("insn-count.so");
+    let source = root().join("tests/insn-count/insn-count.c");
+    succeed(Command::new("cc").args(["-shared", "-fPIC", "-O2", "-o"]).arg(&plugin).arg(source))?;
+    let options = ["-d", "plugin", "-plugin", &format!("{},domain", plugin.display())].map(str::to_owned);
+    let mut serving = serve(vec![(domain("echo", image, "serve; leave"), 7)], &options)?;
+    let address = serving.start("echo")?;
+    answers(|| echo(address, b"hello", SHORT))?;
+    echo(address, &content(bytes), STILL)?;
+    serving.go_on()?;
+    let (reports, ran) = serving.finish()?;
+    ensure_reason(reports.get("echo").context("no report")?, POWEROFF)?;
+    let said = ran.errors();
+    let count = said.split("inside ").nth(1).and_then(|count| count.trim().parse().ok());
+    count.with_context(|| format!("wanted the count of the plugin, found {said:?}"))
+}
+
+/// What a byte costs an image, and a Linux that does the same in its place: instructions inside of the domain, by the same Xen, netback and
+/// traffic.
+#[test]
+#[ignore = "counts for minutes, and promises nothing"]
+fn instructions_per_byte() -> Result<()> {
+    let [few, many] = COUNTED_BYTES;
+    let count = |name: &str, image: &dyn Fn() -> Result<Image>| -> Result<()> {
+        let less = count_instructions(image()?, few).with_context(|| format!("{name}, {few} bytes"))?;
+        let more = count_instructions(image()?, many).with_context(|| format!("{name}, {many} bytes"))?;
+        let per_byte = more.saturating_sub(less) as f64 / (many - few) as f64;
+        println!(
+            "{name:<8} {per_byte:>6.2} instructions for a byte that comes and goes; {less} for {few}, {more} for {many}"
+        );
+        Ok(())
+    };
+    count("mwasm", &echo_image)?;
+    count("Linux", &linux::echo_server)
 }

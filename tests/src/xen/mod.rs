@@ -3,6 +3,7 @@
 //! ```text
 //!   [`pvh`]        QEMU q35 -> Xen -> dom0 (Linux, xl) -> a domain for each case, one after the other; one boot for all
 //!   [`serving`]    the same with a network: domains that serve, and take turns with the test
+//!   [`linux`]      what is measured beside: Linux as a domain
 //!   [`dom0less`]   QEMU virt -> Xen on ARM -> the one domain that its device tree describes; one boot for each case
 //! ```
 //!
@@ -10,6 +11,7 @@
 
 pub mod cpio;
 pub mod dom0less;
+pub mod linux;
 pub mod pvh;
 pub mod serving;
 

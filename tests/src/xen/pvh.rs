@@ -128,7 +128,7 @@ pub(super) fn machine(archive: &Path, log: &Path) -> Result<Command> {
 pub(super) fn write_archive(path: &Path, domains: &[Domain]) -> Result<()> {
     let out = File::create(path).with_context(|| format!("making {}", path.display()))?;
     let mut archive = Archive::new(BufWriter::new(out));
-    archive.tree(&file("x86/dom0")?)?;
+    archive.tree(&file("x86/dom0")?, "")?;
     archive.file("init", &fs::read(root().join("tests/xen/dom0-init")).context("reading tests/xen/dom0-init")?)?;
     for directory in ["etc", "etc/xen", "etc/xen/scripts"] {
         archive.directory(directory)?;
@@ -137,11 +137,8 @@ pub(super) fn write_archive(path: &Path, domains: &[Domain]) -> Result<()> {
     archive.file("etc/xen/scripts/vif-bridge", &bridge)?;
     archive.directory("domains")?;
     for Domain { name, image, script } in domains {
-        let configuration = image.path.with_extension("cfg");
         archive.directory(&format!("domains/{name}"))?;
-        archive.file(&format!("domains/{name}/image"), &fs::read(&image.path)?)?;
-        let configuration = fs::read(&configuration).with_context(|| format!("reading {}", configuration.display()))?;
-        archive.file(&format!("domains/{name}/image.cfg"), &configuration)?;
+        archive.tree(image.directory.path(), &format!("domains/{name}/"))?;
         archive.file(&format!("domains/{name}/script"), script.as_bytes())?;
     }
     archive.finish()

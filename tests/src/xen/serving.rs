@@ -34,7 +34,8 @@ pub struct Serving {
 }
 
 /// Boots Xen. The scripts of the domains begin with `serve` and end with `leave`; of each domain a port (TCP) is reached from this machine.
-pub fn serve(domains: Vec<(Domain, u16)>) -> Result<Serving> {
+/// `options` are QEMU's.
+pub fn serve(domains: Vec<(Domain, u16)>, options: &[String]) -> Result<Serving> {
     let directory = tempfile::tempdir()?;
     let archive = directory.path().join("dom0.cpio");
     let (domains, ports): (Vec<Domain>, Vec<u16>) = domains.into_iter().unzip();
@@ -49,7 +50,7 @@ pub fn serve(domains: Vec<(Domain, u16)>) -> Result<Serving> {
         reached.push((domain.name, address));
     }
     let mut command = machine(&archive, &target().join("xen-network.log"))?;
-    command.args(["-netdev", &card]);
+    command.args(options).args(["-netdev", &card]);
     // Xen's control domain is no machine of its own: a device that does not ask for addresses of the bus finds others' memory.
     command.args(["-device", "virtio-net-pci,netdev=card,disable-legacy=on,iommu_platform=on"]);
     let running = Running::open(&mut command)?;

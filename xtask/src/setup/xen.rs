@@ -73,7 +73,8 @@ const PROGRAMS: &[&str] = &[
 /// Where Debian has libraries.
 const LIBRARIES: &[&str] = &["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
 
-/// Modules of dom0's kernel, below its `kernel`: what Xen's tools need, the network that domains get, and a card for dom0 itself.
+/// Modules of dom0's kernel, below its `kernel`: what Xen's tools need, the network that domains get, and a card
+/// for dom0 itself; and what a domain with the same kernel needs for its network.
 const MODULES: &[&str] = &[
     "drivers/xen/xen-privcmd.ko",
     "drivers/xen/xen-evtchn.ko",
@@ -92,6 +93,7 @@ const MODULES: &[&str] = &[
     "net/core/failover.ko",
     "drivers/net/net_failover.ko",
     "drivers/net/virtio_net.ko",
+    "drivers/net/xen-netfront.ko",
 ];
 
 /// The directory of all that the tests boot, made first where it is missing. The tests find it by the link `target/xen`.
