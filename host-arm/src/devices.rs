@@ -84,6 +84,8 @@ pub struct Devices {
     pub semihosting: bool,
     /// Whether Xen runs the machine.
     pub xen: bool,
+    /// The interrupt by which Xen's event channels are told.
+    pub xen_interrupt: Option<u32>,
 }
 
 /// What is missing for this host to run.
@@ -142,6 +144,7 @@ pub fn describe(tree: &Tree<'_>) -> Devices {
         virtio_count: 0,
         semihosting: false,
         xen: false,
+        xen_interrupt: None,
     };
     let mut found = Found::default();
     // Some nodes refer to later ones, and reserved memory must be taken out after memory was put in.
@@ -311,6 +314,7 @@ impl Devices {
             }
         } else if node.is("xen,xen") {
             self.xen = true;
+            self.xen_interrupt = node.interrupt(0);
         }
     }
 
@@ -419,12 +423,12 @@ mod tests {
         let mut builder = Builder::default();
         builder.node("", |root| {
             root.node("hypervisor", |node| {
-                node.bytes("compatible", b"xen,xen-4.17\0xen,xen\0");
+                node.bytes("compatible", b"xen,xen-4.17\0xen,xen\0").cells("interrupts", &[1, 15, 0xf08]);
             });
         });
         let bytes = builder.finish();
         let devices = describe(&tree::parse(&bytes).unwrap());
-        assert!(devices.xen);
+        assert_eq!((devices.xen, devices.xen_interrupt), (true, Some(31)));
         assert!(devices.required().unwrap_err().to_string().contains("a serial port"));
     }
 

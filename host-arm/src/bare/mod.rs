@@ -16,7 +16,7 @@ mod xen;
 use crate::devices::{self, Devices};
 use crate::tree;
 use alloc::sync::Arc;
-use mwasm_host_metal::bare::{fatal, memory, network, request_stop, timer_rang, virtio};
+use mwasm_host_metal::bare::{fatal, memory, network, request_stop, timer_rang};
 use mwasm_host_metal::board::Board;
 use mwasm_host_metal::cpu;
 use mwasm_host_metal::exclusive::Exclusive;
@@ -100,8 +100,8 @@ fn interrupt() {
         if power::was_button() {
             request_stop(&BOARD);
         }
-    } else if net::is_interrupt(number) {
-        virtio::net::interrupt();
+    } else if let Some(handler) = net::handler(number) {
+        handler();
     } else {
         // The serial port's was sent to wake whoever parks; its line stays up until it is silenced.
         uart::silence();
@@ -187,7 +187,7 @@ fn mwasm_port_network(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(),
 /// The machine's network device.
 fn network_device(devices: &Devices) -> Result<Arc<dyn NetDevice>, &'static str> {
     if devices.xen {
-        return Err("the app needs a network and this domain has none; give it one (xl: vif=['bridge=xenbr0'])");
+        return xen::network::open(devices);
     }
     net::open(devices)
 }
