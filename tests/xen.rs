@@ -9,8 +9,8 @@ use mwasm_tests::root;
 use mwasm_tests::server::{App, start};
 use mwasm_tests::table::Rows;
 use mwasm_tests::xen::pvh::{Domain, Report, run_all};
-use mwasm_tests::xen::serving::{GATEWAY, Serving, serve};
-use mwasm_tests::xen::{dom0less, linux};
+use mwasm_tests::xen::serving::{GATEWAY, Host, Serving, serve};
+use mwasm_tests::xen::{arm, dom0less, linux};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
@@ -166,9 +166,6 @@ fn dom0less_arm() -> Result<()> {
 /// Connections to the echo server, and bytes of its long transfer each way.
 const ECHOES: u32 = 100;
 const ECHO_BYTES: usize = 8 << 20;
-/// Connections for HTTP, one after the other, and bytes of its long transfer each way.
-const REQUESTS: usize = 1000;
-const TRANSFER_BYTES: usize = 64 << 20;
 /// How long the domain may take from its start, or from a new network device, to an answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often an answer is looked for.
@@ -230,64 +227,90 @@ fn check_echo(serving: &mut Serving) -> Result<()> {
     serving.go_on()
 }
 
-/// HTTP by curl into a domain, whose app asks a server on this machine for each answer: many connections, one after the other, and a
-/// transfer both ways. All goes through netfront twice.
-fn check_http(serving: &mut Serving) -> Result<String> {
+/// What goes through the proxy: connections, one after the other, and bytes of a long transfer each way.
+struct Load {
+    requests: usize,
+    bytes: usize,
+}
+
+/// HTTP by curl into a domain, whose app asks a server on this machine for each answer: many connections, and a transfer both ways. All goes
+/// through netfront twice.
+fn check_http(serving: &mut Serving, load: &Load) -> Result<String> {
+    let Load { requests, bytes } = *load;
     let address = serving.start("proxy")?;
     answers(|| curl(&["-m", "5"], &format!("http://{address}/"), &[]).map(drop))?;
     let start = Instant::now();
     let close = ["-H", "connection: close", "-w", "%{stderr}%{num_connects}\n"];
-    let ran = curl(&close, &format!("http://{address}/bytes/[1-{REQUESTS}]"), &[])?;
-    let wanted: Vec<u8> = (1..=REQUESTS).flat_map(|bytes| (b'a'..=b'z').cycle().take(bytes)).collect();
+    let ran = curl(&close, &format!("http://{address}/bytes/[1-{requests}]"), &[])?;
+    let wanted: Vec<u8> = (1..=requests).flat_map(|bytes| (b'a'..=b'z').cycle().take(bytes)).collect();
     let same = ran.stdout == wanted;
-    ensure!(same, "wanted {} bytes in {REQUESTS} answers, found {} others", wanted.len(), ran.stdout.len());
-    ensure!(ran.errors() == "1\n".repeat(REQUESTS), "wanted {REQUESTS} connections, found\n{}", ran.errors());
-    let requests = start.elapsed();
-    let (start, sent) = (Instant::now(), content(TRANSFER_BYTES));
+    ensure!(same, "wanted {} bytes in {requests} answers, found {} others", wanted.len(), ran.stdout.len());
+    ensure!(ran.errors() == "1\n".repeat(requests), "wanted {requests} connections, found\n{}", ran.errors());
+    let time = start.elapsed();
+    let (start, sent) = (Instant::now(), content(bytes));
     let back = curl(&["-X", "POST", "-T", "-"], &format!("http://{address}/echo"), &sent)?.stdout;
     ensure!(back == sent, "wanted {} bytes back, found {} others", sent.len(), back.len());
     let transfer = start.elapsed();
     serving.go_on()?;
-    Ok(format!("{REQUESTS} requests in {requests:.1?}, {} MiB each way in {transfer:.1?}", TRANSFER_BYTES >> 20))
+    Ok(format!("{requests} requests in {time:.1?}, {} MiB each way in {transfer:.1?}", bytes >> 20))
 }
 
 fn domain(name: &str, image: Image, script: &str) -> Domain {
     Domain { name: name.to_owned(), image, script: script.to_owned() }
 }
 
+/// An app as an image for one of the hosts, with what `xl` is told of it.
+fn domain_image(host: Host, guest: &'static str, more: &[&str]) -> Result<Image> {
+    let case = Case { guest, ..app(&[], STOPPED) };
+    match host {
+        Host::X86 => aot(&case, &["--target", "xen"], more),
+        Host::Arm => {
+            let image = aot(&case, &["--target", "arm"], more)?;
+            arm::configure(&image)?;
+            Ok(image)
+        }
+    }
+}
+
 /// The echo server in C as an image.
-fn echo_image() -> Result<Image> {
+fn echo_image(host: Host) -> Result<Image> {
     let manifest = root().join("examples/echo/c/mwasm.toml");
-    let case = Case { guest: "echo-c", ..app(&[], STOPPED) };
-    aot(&case, &["--target", "xen"], &["-m", &manifest.display().to_string()])
+    domain_image(host, "echo-c", &["-m", &manifest.display().to_string()])
 }
 
 /// Domains behind netback and a bridge, which are reached from this machine, and reach it.
-#[test]
-fn network() -> Result<()> {
+fn check_network(host: Host, load: &Load) -> Result<()> {
     let behind = App { guest: "http-c", protocol: "tcp", port: 80, more: &[], args: &[] };
     let mut behind = start(&behind, Machine::InProcess)?;
     behind.wait_for_http()?;
     let upstream = format!("{GATEWAY}:{}", behind.address.port());
     let granted = ["--env", &format!("UPSTREAM={upstream}"), "--connect", &format!("tcp:{upstream}")];
-    let proxy = aot(&Case { guest: "proxy", ..app(&[], STOPPED) }, &["--target", "xen"], &granted)?;
-    let mut serving = serve(
-        vec![
-            (domain("echo", echo_image()?, "serve; idle; attach_again; leave"), 7),
-            (domain("proxy", proxy, "serve; leave"), 80),
-        ],
-        &[],
-    )?;
+    let proxy = domain_image(host, "proxy", &granted)?;
+    let domains = vec![
+        (domain("echo", echo_image(host)?, "serve; idle; attach_again; leave"), 7),
+        (domain("proxy", proxy, "serve; leave"), 80),
+    ];
+    let mut serving = serve(host, domains, &[])?;
     check_echo(&mut serving).context("the echo server")?;
-    let figures = check_http(&mut serving).context("the proxy")?;
+    let figures = check_http(&mut serving, load).context("the proxy")?;
     let (reports, _) = serving.finish()?;
     let report = |name: &str| reports.get(name).with_context(|| format!("no report of {name}"));
     ensure_reason(report("echo")?, POWEROFF)?;
     ensure_reason(report("proxy")?, POWEROFF)?;
     let idle: u32 = report("echo")?.value("idle")?.parse()?;
     ensure!(idle <= 1, "an idle domain worked for {idle} tenths of a second in 3 s");
-    println!("{figures}; the domain worked for {} tenths of a second", report("proxy")?.value("worked")?);
+    println!("{host:?}: {figures}; the domain worked for {} tenths of a second", report("proxy")?.value("worked")?);
     Ok(())
+}
+
+#[test]
+fn network() -> Result<()> {
+    check_network(Host::X86, &Load { requests: 1000, bytes: 64 << 20 })
+}
+
+#[test]
+fn network_arm() -> Result<()> {
+    check_network(Host::Arm, &Load { requests: 100, bytes: 8 << 20 })
 }
 
 /// Bytes that are echoed in the runs that are counted. The difference of the counts is that of the bytes alone.
@@ -300,7 +323,7 @@ fn count_instructions(image: Image, bytes: usize) -> Result<u64> {
     let source = root().join("tests/insn-count/insn-count.c");
     succeed(Command::new("cc").args(["-shared", "-fPIC", "-O2", "-o"]).arg(&plugin).arg(source))?;
     let options = ["-d", "plugin", "-plugin", &format!("{},domain", plugin.display())].map(str::to_owned);
-    let mut serving = serve(vec![(domain("echo", image, "serve; leave"), 7)], &options)?;
+    let mut serving = serve(Host::X86, vec![(domain("echo", image, "serve; leave"), 7)], &options)?;
     let address = serving.start("echo")?;
     answers(|| echo(address, b"hello", SHORT))?;
     echo(address, &content(bytes), STILL)?;
@@ -327,6 +350,6 @@ fn instructions_per_byte() -> Result<()> {
         );
         Ok(())
     };
-    count("mwasm", &echo_image)?;
+    count("mwasm", &|| echo_image(Host::X86))?;
     count("Linux", &linux::echo_server)
 }

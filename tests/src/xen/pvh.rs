@@ -83,7 +83,7 @@ fn number<N: std::str::FromStr>(text: &str) -> Result<Option<N>> {
 pub fn run_all(domains: &[Domain]) -> Result<HashMap<String, Report>> {
     let directory = tempfile::tempdir()?;
     let (archive, log) = (directory.path().join("dom0.cpio"), target().join("xen-pvh.log"));
-    write_archive(&archive, domains)?;
+    write_archive(&archive, &file("x86/dom0")?, domains)?;
     let ran = run(&mut machine(&archive, &log)?, &[]);
     let said = || {
         let log = fs::read(&log).unwrap_or_default();
@@ -125,10 +125,10 @@ pub(super) fn machine(archive: &Path, log: &Path) -> Result<Command> {
     Ok(command)
 }
 
-pub(super) fn write_archive(path: &Path, domains: &[Domain]) -> Result<()> {
+pub(super) fn write_archive(path: &Path, dom0: &Path, domains: &[Domain]) -> Result<()> {
     let out = File::create(path).with_context(|| format!("making {}", path.display()))?;
     let mut archive = Archive::new(BufWriter::new(out));
-    archive.tree(&file("x86/dom0")?, "")?;
+    archive.tree(dom0, "")?;
     archive.file("init", &fs::read(root().join("tests/xen/dom0-init")).context("reading tests/xen/dom0-init")?)?;
     for directory in ["etc", "etc/xen", "etc/xen/scripts"] {
         archive.directory(directory)?;

@@ -6,21 +6,30 @@
 //!
 //! Dom0 and the test take turns: dom0 reports a step and waits for a word, the test waits for the report and says the word.
 
-use super::pvh::{Domain, Report, machine, parse, write_archive};
+use super::pvh::{self, Domain, Report, parse, write_archive};
+use super::{arm, file};
 use crate::process::{Ran, Running};
 use crate::server::free_port;
 use crate::target;
 use anyhow::{Context, Result, ensure};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// The first address that the card's network gives by DHCP. Each further domain gets the next.
 const FIRST_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// Where a domain finds this machine's loopback.
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
-/// What is to be read where a step fails.
-const SEE_LOG: &str = "see target/xen-network.log";
+
+/// Which Xen is booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// For x86_64.
+    X86,
+    /// For ARM.
+    Arm,
+}
 
 /// Xen with a control domain that has a bridge, and the domain on it whose turn it is.
 pub struct Serving {
@@ -29,18 +38,23 @@ pub struct Serving {
     said: Vec<u8>,
     /// Names of the domains, and where this machine reaches them.
     domains: Vec<(String, SocketAddr)>,
+    host: Host,
     /// Holds the archive.
     _directory: TempDir,
 }
 
 /// Boots Xen. The scripts of the domains begin with `serve` and end with `leave`; of each domain a port (TCP) is reached from this machine.
 /// `options` are QEMU's.
-pub fn serve(domains: Vec<(Domain, u16)>, options: &[String]) -> Result<Serving> {
+pub fn serve(host: Host, domains: Vec<(Domain, u16)>, options: &[String]) -> Result<Serving> {
     let directory = tempfile::tempdir()?;
     let archive = directory.path().join("dom0.cpio");
     let (domains, ports): (Vec<Domain>, Vec<u16>) = domains.into_iter().unzip();
     ensure!(domains.is_sorted_by_key(|domain| &domain.name), "domains run in the order of their names");
-    write_archive(&archive, &domains)?;
+    let dom0 = match host {
+        Host::X86 => "x86/dom0",
+        Host::Arm => "arm/dom0",
+    };
+    write_archive(&archive, &file(dom0)?, &domains)?;
     let mut card = format!("user,id=card,net=10.0.0.0/24,host={GATEWAY},dhcpstart={FIRST_GUEST}");
     let mut reached = Vec::new();
     for ((index, domain), port) in (0..).zip(domains).zip(ports) {
@@ -49,12 +63,29 @@ pub fn serve(domains: Vec<(Domain, u16)>, options: &[String]) -> Result<Serving>
         card += &format!(",hostfwd=tcp:{address}-{guest}:{port}");
         reached.push((domain.name, address));
     }
-    let mut command = machine(&archive, &target().join("xen-network.log"))?;
-    command.args(options).args(["-netdev", &card]);
     // Xen's control domain is no machine of its own: a device that does not ask for addresses of the bus finds others' memory.
-    command.args(["-device", "virtio-net-pci,netdev=card,disable-legacy=on,iommu_platform=on"]);
+    let (mut command, device) = match host {
+        Host::X86 => (pvh::machine(&archive, &host.log())?, "virtio-net-pci,disable-legacy=on"),
+        Host::Arm => (arm::machine(&archive, &host.log(), directory.path())?, "virtio-net-device"),
+    };
+    command.args(options).args(["-netdev", &card, "-device", &format!("{device},netdev=card,iommu_platform=on")]);
     let running = Running::open(&mut command)?;
-    Ok(Serving { running, said: Vec::new(), domains: reached, _directory: directory })
+    Ok(Serving { running, said: Vec::new(), domains: reached, host, _directory: directory })
+}
+
+impl Host {
+    /// What Xen and dom0 say.
+    fn log(self) -> PathBuf {
+        target().join(match self {
+            Self::X86 => "xen-network.log",
+            Self::Arm => "xen-arm-network.log",
+        })
+    }
+
+    /// What is to be read where a step fails.
+    fn see_log(self) -> String {
+        format!("see {}", self.log().display())
+    }
 }
 
 impl Serving {
@@ -67,7 +98,7 @@ impl Serving {
 
     /// Waits until dom0 has reported something.
     pub fn wait_for(&mut self, report: &str) -> Result<()> {
-        let said = self.running.wait_for(report.as_bytes()).context(SEE_LOG)?;
+        let said = self.running.wait_for(report.as_bytes()).with_context(|| self.host.see_log())?;
         self.said.extend(said);
         Ok(())
     }
@@ -79,7 +110,8 @@ impl Serving {
 
     /// Waits until all domains have ended; returns their reports, and what QEMU said.
     pub fn finish(self) -> Result<(HashMap<String, Report>, Ran)> {
-        let ran = self.running.finish().context(SEE_LOG)?;
+        let host = self.host;
+        let ran = self.running.finish().with_context(|| host.see_log())?;
         Ok((parse(&ran, &self.said)?, ran))
     }
 }
