@@ -82,10 +82,8 @@ pub struct Devices {
     pub virtio_count: usize,
     /// Whether [`SEMIHOSTING_WORD`] was given.
     pub semihosting: bool,
-    /// Whether Xen runs the machine.
-    pub xen: bool,
-    /// The interrupt by which Xen's event channels are told.
-    pub xen_interrupt: Option<u32>,
+    /// Whether Xen runs the machine: the interrupt by which its event channels are told.
+    pub xen: Option<u32>,
 }
 
 /// What is missing for this host to run.
@@ -143,8 +141,7 @@ pub fn describe(tree: &Tree<'_>) -> Devices {
         virtio: [Device::default(); MAX_VIRTIO],
         virtio_count: 0,
         semihosting: false,
-        xen: false,
-        xen_interrupt: None,
+        xen: None,
     };
     let mut found = Found::default();
     // Some nodes refer to later ones, and reserved memory must be taken out after memory was put in.
@@ -313,8 +310,7 @@ impl Devices {
                 self.virtio_count += 1;
             }
         } else if node.is("xen,xen") {
-            self.xen = true;
-            self.xen_interrupt = node.interrupt(0);
+            self.xen = node.interrupt(0);
         }
     }
 
@@ -412,7 +408,7 @@ mod tests {
         assert_eq!(devices.button, Some((button, 3)));
         assert_eq!((devices.virtio_count, devices.virtio_windows().last()), (32, Some((0xa00_3e00, 0x200))));
         assert_eq!(devices.virtio[31].interrupt, 32 + 16 + 31);
-        assert!(devices.semihosting && !devices.xen && devices.clock.is_none());
+        assert!(devices.semihosting && devices.xen.is_none() && devices.clock.is_none());
         let regions =
             [Region { start: 0x4000_0000, end: 0x4010_0000 }, Region { start: 0x4010_1000, end: 0x4070_0000 }];
         assert_eq!(devices.memory.regions(), regions);
@@ -428,7 +424,7 @@ mod tests {
         });
         let bytes = builder.finish();
         let devices = describe(&tree::parse(&bytes).unwrap());
-        assert_eq!((devices.xen, devices.xen_interrupt), (true, Some(31)));
+        assert_eq!(devices.xen, Some(31));
         assert!(devices.required().unwrap_err().to_string().contains("a serial port"));
     }
 

@@ -125,7 +125,7 @@ impl Board for Arm {
     fn epoch_offset_ns(&self) -> u64 {
         let wall_ns = match with_devices(|devices| (devices.clock, devices.xen)) {
             Some((Some(window), _)) => rtc::now_ns(window),
-            Some((None, true)) => xen::now_ns(),
+            Some((None, Some(_))) => xen::now_ns(),
             _ => None,
         };
         wall_ns.map_or(0, |wall_ns| wall_ns.saturating_sub(timer::now_ns()))
@@ -158,7 +158,7 @@ impl Board for Arm {
             if semihosting {
                 firmware::semihosting_exit(outcome.code());
             }
-            if xen && outcome == Outcome::Trap {
+            if xen.is_some() && outcome == Outcome::Trap {
                 xen::crash();
             }
             if let Some(conduit) = psci {
@@ -186,8 +186,8 @@ fn mwasm_port_network(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(),
 
 /// The machine's network device.
 fn network_device(devices: &Devices) -> Result<Arc<dyn NetDevice>, &'static str> {
-    if devices.xen {
-        return xen::network::open(devices);
+    match devices.xen {
+        Some(interrupt) => xen::network::open(interrupt),
+        None => net::open(devices),
     }
-    net::open(devices)
 }

@@ -5,7 +5,6 @@
 
 use super::super::{BOARD, net, timer};
 use super::{Hypervisor, shared_page};
-use crate::devices::Devices;
 use alloc::sync::Arc;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -28,8 +27,6 @@ use spin::Mutex;
 
 /// How long xenstore may be silent while the device is opened, in nanoseconds. Another domain answers, which may be busy.
 const PATIENCE_NS: u64 = 10 * NANOS_PER_SECOND;
-const NO_EVENTS: &str =
-    "the app uses the network, and Xen's device tree names no interrupt for event channels (xen,xen)";
 const NO_PAGE: &str = "the app uses the network, and Xen gives this domain no page to share with it";
 
 static GRANTS: Mutex<GrantTable> = Mutex::new(GrantTable::new());
@@ -49,9 +46,8 @@ struct Wires {
 
 struct Here;
 
-/// Opens the domain's first network device.
-pub fn open(devices: &Devices) -> Result<Arc<dyn NetDevice>, &'static str> {
-    let interrupt = devices.xen_interrupt.ok_or(NO_EVENTS)?;
+/// Opens the domain's first network device; `interrupt` is that of the event channels.
+pub fn open(interrupt: u32) -> Result<Arc<dyn NetDevice>, &'static str> {
     let page = shared_page().ok_or(NO_PAGE)?;
     // SAFETY: the shared page, which stays mapped.
     let events = unsafe { Events::at(page, ARM_PENDING) };
