@@ -12,7 +12,7 @@ use crate::report::{Report, Stage};
 use crate::target::Target;
 use anyhow::Result;
 use embed::Tree;
-use mwasm_plan::net::{Connect, Http, Ipv4, Ipv6, Listen, Place, Policy, Protocol};
+use mwasm_plan::net::{Connect, Http, Instances, Ipv4, Ipv6, Listen, Place, Policy, Protocol};
 use mwasm_plan::{Dir, Entry, Memory, Plan, Provenance};
 use std::path::PathBuf;
 
@@ -100,6 +100,11 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
             Place::Connect { .. } => connect = union(connect, vec![place.to_string()]),
         }
     }
+    let mut http = layer.http.http(port);
+    let answers_once = exports.answers_once() && http.instances == Instances::Usual;
+    if answers_once {
+        http.instances = Instances::Fresh;
+    }
     let addresses = layer.net.addresses()?;
     // A TAP device stands for the network card of a machine; only the desktop has none of its own.
     let tap = flags.tap.or(layer.net.tap).filter(|_| report.target == Target::Desktop);
@@ -120,10 +125,14 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
         loopback: flags.loopback,
         addresses,
         net: NetLayer { tap, ..layer.net },
-        http: layer.http.http(port),
+        http,
         verbose: flags.verbose || layer.verbose.unwrap_or_default(),
     };
-    report.stage(settings.row());
+    let mut row = settings.row();
+    if answers_once && settings.start.is_served() {
+        row.notes.push("each request gets a new instance: those of this language's toolchain answer one".to_owned());
+    }
+    report.stage(row);
     Ok(settings)
 }
 
@@ -254,7 +263,7 @@ mod tests {
 
     fn configured_for(target: Target, exports: &[&str], layer: Layer, flags: Flags) -> Settings {
         let item = |name: &&str| Item { name: (*name).to_owned(), kind: "instance" };
-        let exports = Surface { imports: vec![], exports: exports.iter().map(item).collect() };
+        let exports = Surface { imports: vec![], exports: exports.iter().map(item).collect(), processed_by: vec![] };
         configure("app", &exports, layer, flags, &mut Report::new(target, Arch::X86_64)).unwrap()
     }
 
