@@ -82,8 +82,8 @@ pub struct Devices {
     pub virtio_count: usize,
     /// Whether [`SEMIHOSTING_WORD`] was given.
     pub semihosting: bool,
-    /// Whether Xen runs the machine.
-    pub xen: bool,
+    /// Whether Xen runs the machine: the interrupt by which its event channels are told.
+    pub xen: Option<u32>,
 }
 
 /// What is missing for this host to run.
@@ -141,7 +141,7 @@ pub fn describe(tree: &Tree<'_>) -> Devices {
         virtio: [Device::default(); MAX_VIRTIO],
         virtio_count: 0,
         semihosting: false,
-        xen: false,
+        xen: None,
     };
     let mut found = Found::default();
     // Some nodes refer to later ones, and reserved memory must be taken out after memory was put in.
@@ -311,7 +311,7 @@ impl Devices {
                 found.controller = node.phandle.zip(node.device(parents));
             }
         } else if node.is("xen,xen") {
-            self.xen = true;
+            self.xen = node.interrupt(0);
         }
     }
 
@@ -409,7 +409,7 @@ mod tests {
         assert_eq!(devices.button, Some((button, 3)));
         assert_eq!((devices.virtio_count, devices.virtio_windows().last()), (32, Some((0xa00_3e00, 0x200))));
         assert_eq!(devices.virtio[31].interrupt, 32 + 16 + 31);
-        assert!(devices.semihosting && !devices.xen && devices.clock.is_none());
+        assert!(devices.semihosting && devices.xen.is_none() && devices.clock.is_none());
         let regions =
             [Region { start: 0x4000_0000, end: 0x4010_0000 }, Region { start: 0x4010_1000, end: 0x4070_0000 }];
         assert_eq!(devices.memory.regions(), regions);
@@ -420,12 +420,12 @@ mod tests {
         let mut builder = Builder::default();
         builder.node("", |root| {
             root.node("hypervisor", |node| {
-                node.bytes("compatible", b"xen,xen-4.17\0xen,xen\0");
+                node.bytes("compatible", b"xen,xen-4.17\0xen,xen\0").cells("interrupts", &[1, 15, 0xf08]);
             });
         });
         let bytes = builder.finish();
         let devices = describe(&tree::parse(&bytes).unwrap());
-        assert!(devices.xen);
+        assert_eq!(devices.xen, Some(31));
         assert!(devices.required().unwrap_err().to_string().contains("a serial port"));
     }
 

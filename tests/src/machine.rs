@@ -60,7 +60,8 @@ impl Machine {
 
 /// A fused image, in a directory of its own that goes with it.
 pub struct Image {
-    directory: TempDir,
+    /// Holds the files.
+    pub(crate) directory: TempDir,
     /// The image's file.
     pub path: PathBuf,
 }

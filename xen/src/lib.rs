@@ -5,6 +5,7 @@
 //!     |-- shared_ring             requests and responses between two domains
 //!     |-- grants                  which of this domain's pages another domain may use
 //!     |-- xenbus, xenstore, ring  how two halves of a device find each other
+//!     |-- events, store_page      what a kernel shares with Xen and with xenstore
 //!     `-- kernel                  what all of it asks of the kernel: pages, event channels, xenstore's rings
 //!   hypercall                     how a kernel asks the hypervisor
 //! ```
@@ -18,6 +19,7 @@
 
 extern crate alloc;
 
+pub mod events;
 #[cfg(test)]
 mod fake;
 pub mod grants;
@@ -26,5 +28,6 @@ pub mod kernel;
 pub mod netfront;
 pub mod ring;
 pub mod shared_ring;
+pub mod store_page;
 pub mod xenbus;
 pub mod xenstore;

@@ -16,7 +16,7 @@ mod xen;
 use crate::devices::{self, Devices};
 use crate::tree;
 use alloc::sync::Arc;
-use mwasm_host_metal::bare::{fatal, memory, network, request_stop, timer_rang, virtio};
+use mwasm_host_metal::bare::{fatal, memory, network, request_stop, timer_rang};
 use mwasm_host_metal::board::Board;
 use mwasm_host_metal::cpu;
 use mwasm_host_metal::exclusive::Exclusive;
@@ -100,8 +100,8 @@ fn interrupt() {
         if power::was_button() {
             request_stop(&BOARD);
         }
-    } else if net::is_interrupt(number) {
-        virtio::net::interrupt();
+    } else if let Some(handler) = net::handler(number) {
+        handler();
     } else {
         // The serial port's was sent to wake whoever parks; its line stays up until it is silenced.
         uart::silence();
@@ -125,7 +125,7 @@ impl Board for Arm {
     fn epoch_offset_ns(&self) -> u64 {
         let wall_ns = match with_devices(|devices| (devices.clock, devices.xen)) {
             Some((Some(window), _)) => rtc::now_ns(window),
-            Some((None, true)) => xen::now_ns(),
+            Some((None, Some(_))) => xen::now_ns(),
             _ => None,
         };
         wall_ns.map_or(0, |wall_ns| wall_ns.saturating_sub(timer::now_ns()))
@@ -158,7 +158,7 @@ impl Board for Arm {
             if semihosting {
                 firmware::semihosting_exit(outcome.code());
             }
-            if xen && outcome == Outcome::Trap {
+            if xen.is_some() && outcome == Outcome::Trap {
                 xen::crash();
             }
             if let Some(conduit) = psci {
@@ -186,8 +186,8 @@ fn mwasm_port_network(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(),
 
 /// The machine's network device.
 fn network_device(devices: &Devices) -> Result<Arc<dyn NetDevice>, &'static str> {
-    if devices.xen {
-        return Err("the app needs a network and this domain has none; give it one (xl: vif=['bridge=xenbr0'])");
+    match devices.xen {
+        Some(interrupt) => xen::network::open(interrupt),
+        None => net::open(devices),
     }
-    net::open(devices)
 }

@@ -1,5 +1,6 @@
 //! WASI 0.2: what today's Rust, C, Go, Python and JavaScript emit. One module an interface, or a few that are one thing.
 
+mod bytes;
 mod config;
 pub(crate) mod environment;
 pub(crate) mod exit;

@@ -3,6 +3,7 @@
 //! Every stream here takes what the specification's contract lets a guest write after `check-write`, so `write` never waits and
 //! nothing is lost. A read from a file ends at the file's end; a read from the console waits for bytes in its `blocking-` form.
 
+use super::bytes;
 use super::io::{InputStream, IoError, OutputSink, OutputStream, Pollable};
 use super::wait_for;
 use crate::console::OUTPUT_WRITE_BYTES;
@@ -266,10 +267,10 @@ interface! {
         item, "input-stream", handle::<InputStream>;
         item, "output-stream", handle::<OutputStream>;
         plain, "[method]input-stream.read", |mut context, (stream, most): (Input, u64)| {
-            Ok((read(context.data_mut(), &stream, most)?,))
+            Ok((read(context.data_mut(), &stream, most)?.map(bytes::list),))
         };
         waits, "[method]input-stream.blocking-read", |mut context, (stream, most): (Input, u64)| {
-            Box::new(async move { Ok((blocking_read(&mut context, &stream, most).await?,)) })
+            Box::new(async move { Ok((blocking_read(&mut context, &stream, most).await?.map(bytes::list),)) })
         };
         plain, "[method]input-stream.skip", |mut context, (stream, most): (Input, u64)| {
             Ok((read(context.data_mut(), &stream, most)?.map(|bytes| bytes.len() as u64),))

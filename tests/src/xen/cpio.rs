@@ -54,9 +54,9 @@ impl<W: Write> Archive<W> {
         self.entry(name.as_bytes(), FILE, content)
     }
 
-    /// Adds what is in a directory of this machine, links as links.
-    pub fn tree(&mut self, directory: &Path) -> Result<()> {
-        self.below(directory, &mut Vec::new()).with_context(|| format!("archiving {}", directory.display()))
+    /// Adds what is in a directory of this machine, links as links. `prefix` goes before the names.
+    pub fn tree(&mut self, directory: &Path, prefix: &str) -> Result<()> {
+        self.below(directory, &mut prefix.into()).with_context(|| format!("archiving {}", directory.display()))
     }
 
     fn below(&mut self, directory: &Path, prefix: &mut Vec<u8>) -> Result<()> {

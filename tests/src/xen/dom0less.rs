@@ -85,7 +85,7 @@ fn machine(image: &Image, gic_version: &str, arguments: &str, input: Input) -> R
     Ok(Machine { command, _directory: directory })
 }
 
-fn compile_tree(source: &Path, to: &Path) -> Result<()> {
+pub(super) fn compile_tree(source: &Path, to: &Path) -> Result<()> {
     succeed(Command::new("dtc").args(["-q", "-I", "dts", "-O", "dtb", "-o"]).arg(to).arg(source)).map(drop)
 }
 

@@ -9,17 +9,14 @@
 use super::cpio::Archive;
 use super::file;
 use crate::machine::Image;
-use crate::process::{Ran, Running, run};
-use crate::server::free_port;
+use crate::process::{Ran, run};
 use crate::{root, target};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::BufWriter;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
-use tempfile::TempDir;
 
 /// What emulation can do for Xen. Without `smap` off dom0 dies at its first return to user mode; with `monitor` Xen's idle loop panics;
 /// with `rdtscp` domains meet faults on the time-stamp counter.
@@ -86,7 +83,7 @@ fn number<N: std::str::FromStr>(text: &str) -> Result<Option<N>> {
 pub fn run_all(domains: &[Domain]) -> Result<HashMap<String, Report>> {
     let directory = tempfile::tempdir()?;
     let (archive, log) = (directory.path().join("dom0.cpio"), target().join("xen-pvh.log"));
-    write_archive(&archive, domains)?;
+    write_archive(&archive, &file("x86/dom0")?, domains)?;
     let ran = run(&mut machine(&archive, &log)?, &[]);
     let said = || {
         let log = fs::read(&log).unwrap_or_default();
@@ -94,7 +91,8 @@ pub fn run_all(domains: &[Domain]) -> Result<HashMap<String, Report>> {
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
     };
-    let reports = ran.and_then(|ran| parse(&ran)).with_context(|| format!("Xen and dom0 said at last:\n{}", said()))?;
+    let reports =
+        ran.and_then(|ran| parse(&ran, &[])).with_context(|| format!("Xen and dom0 said at last:\n{}", said()))?;
     for domain in domains {
         let ended = reports.get(&domain.name).is_some_and(|report| report.values.contains_key("end"));
         ensure!(ended, "dom0 was gone before the domain {} had ended; it said at last\n{}", domain.name, said());
@@ -102,71 +100,8 @@ pub fn run_all(domains: &[Domain]) -> Result<HashMap<String, Report>> {
     Ok(reports)
 }
 
-/// Where the domain of [`serve`] is, in the network of the machine's card. The card's network gives it by DHCP.
-const GUEST: &str = "10.0.0.2";
-
-/// Xen with a control domain that has a bridge, and one domain on it, which serves.
-pub struct Serving {
-    running: Running,
-    name: String,
-    /// Where this machine reaches it.
-    pub address: SocketAddr,
-    /// Holds the archive.
-    _directory: TempDir,
-}
-
-/// Starts a domain whose script is `serve`, of which `port` (TCP) is reached from this machine:
-///
-/// ```text
-///   127.0.0.1 --> QEMU's network --> dom0's card --> xenbr0 --> vif1.0 (netback) --> the domain
-/// ```
-pub fn serve(domain: Domain, port: u16) -> Result<Serving> {
-    let directory = tempfile::tempdir()?;
-    let archive = directory.path().join("dom0.cpio");
-    write_archive(&archive, std::slice::from_ref(&domain))?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-    let mut command = machine(&archive, &target().join("xen-network.log"))?;
-    command.arg("-netdev");
-    command.arg(format!(
-        "user,id=card,net=10.0.0.0/24,host=10.0.0.254,dhcpstart={GUEST},hostfwd=tcp:{address}-{GUEST}:{port}"
-    ));
-    // Xen's control domain is no machine of its own: a device that does not ask for addresses of the bus finds others' memory.
-    command.args(["-device", "virtio-net-pci,netdev=card,disable-legacy=on,iommu_platform=on"]);
-    let running = Running::open(&mut command)?;
-    let serving = Serving { running, name: domain.name, address, _directory: directory };
-    serving.wait_for("started")?;
-    Ok(serving)
-}
-
-impl Serving {
-    fn wait_for(&self, key: &str) -> Result<()> {
-        let line = format!("{} {key}", self.name);
-        self.running.wait_for(line.as_bytes()).map(drop).context("see target/xen-network.log")
-    }
-
-    /// Lets dom0 take the domain's network device away and give it another one.
-    pub fn attach_again(&mut self) -> Result<u32> {
-        self.running.type_in(b"go\n")?;
-        let said = self
-            .running
-            .wait_for(format!("{} attached", self.name).as_bytes())
-            .context("see target/xen-network.log")?;
-        let said = String::from_utf8_lossy(&said);
-        let idle =
-            said.lines().find_map(|line| line.trim_end().strip_prefix(&format!("{} idle ", self.name))?.parse().ok());
-        idle.with_context(|| format!("wanted the time that the domain worked while it was idle, found {said:?}"))
-    }
-
-    /// Ends the domain, and all; returns its report.
-    pub fn finish(mut self) -> Result<Report> {
-        self.running.type_in(b"go\n")?;
-        let reports = parse(&self.running.finish()?)?;
-        reports.into_values().next().context("no report of the domain")
-    }
-}
-
 /// QEMU's q35 with Xen.
-fn machine(archive: &Path, log: &Path) -> Result<Command> {
+pub(super) fn machine(archive: &Path, log: &Path) -> Result<Command> {
     let mut command = Command::new("qemu-system-x86_64");
     // Emulated, also where there is KVM: a nested hypervisor is not to depend on this machine's. One processor: two are slow and unsure.
     command.args([
@@ -190,10 +125,10 @@ fn machine(archive: &Path, log: &Path) -> Result<Command> {
     Ok(command)
 }
 
-fn write_archive(path: &Path, domains: &[Domain]) -> Result<()> {
+pub(super) fn write_archive(path: &Path, dom0: &Path, domains: &[Domain]) -> Result<()> {
     let out = File::create(path).with_context(|| format!("making {}", path.display()))?;
     let mut archive = Archive::new(BufWriter::new(out));
-    archive.tree(&file("x86/dom0")?)?;
+    archive.tree(dom0, "")?;
     archive.file("init", &fs::read(root().join("tests/xen/dom0-init")).context("reading tests/xen/dom0-init")?)?;
     for directory in ["etc", "etc/xen", "etc/xen/scripts"] {
         archive.directory(directory)?;
@@ -202,21 +137,17 @@ fn write_archive(path: &Path, domains: &[Domain]) -> Result<()> {
     archive.file("etc/xen/scripts/vif-bridge", &bridge)?;
     archive.directory("domains")?;
     for Domain { name, image, script } in domains {
-        let configuration = image.path.with_extension("cfg");
         archive.directory(&format!("domains/{name}"))?;
-        archive.file(&format!("domains/{name}/image"), &fs::read(&image.path)?)?;
-        let configuration = fs::read(&configuration).with_context(|| format!("reading {}", configuration.display()))?;
-        archive.file(&format!("domains/{name}/image.cfg"), &configuration)?;
+        archive.tree(image.directory.path(), &format!("domains/{name}/"))?;
         archive.file(&format!("domains/{name}/script"), script.as_bytes())?;
     }
     archive.finish()
 }
 
-/// Reads dom0's reports.
-fn parse(ran: &Ran) -> Result<HashMap<String, Report>> {
+/// Reads dom0's reports, of which the first part may have been read `before`.
+pub(super) fn parse(ran: &Ran, before: &[u8]) -> Result<HashMap<String, Report>> {
     let mut reports: HashMap<String, Report> = HashMap::new();
-    // Of a line that was waited for, the end may be left.
-    for line in String::from_utf8_lossy(&ran.stdout).lines().filter(|line| !line.trim().is_empty()) {
+    for line in String::from_utf8_lossy(&[before, &ran.stdout].concat()).lines() {
         let mut words = line.trim_end().splitn(3, ' ');
         let (Some(name), Some(key)) = (words.next(), words.next()) else {
             bail!("wanted a domain's name, a key and a value from dom0, found {line:?}");

@@ -161,6 +161,15 @@ pub const GUESTS: &[Guest] = &[
         recipe: python::RECIPE,
     },
     Guest {
+        name: "proxy",
+        language: "Rust",
+        tier: Tier::Quick,
+        source: "proxy",
+        build: rust::component,
+        toolchain: rust::toolchain,
+        recipe: rust::RECIPE,
+    },
+    Guest {
         name: "dns",
         language: "Rust",
         tier: Tier::Quick,

@@ -10,7 +10,7 @@
 
 use super::super::io;
 use super::hypercall::Hypervisor;
-use super::shared;
+use super::{events, shared};
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use mwasm_host_metal::bare::memory;
 use mwasm_host_metal::page::{PAGE_BYTES, Prot};
@@ -115,7 +115,7 @@ pub fn drain() {
     let (port, end) = (PORT.load(Relaxed), shared::now_ns().saturating_add(DRAIN_NS));
     Hypervisor.notify(port);
     loop {
-        shared::clear_event(port);
+        events::forget(port);
         if output(page).filled().unwrap_or(0) == 0 || shared::now_ns() >= end {
             break;
         }

@@ -76,12 +76,14 @@ pub fn wait() {
 
 /// Calls `f` with the port of each event that has come.
 pub fn take(f: impl Fn(u32)) {
-    each_bit(shared::take_upcall(), |word| each_bit(shared::take_events(word as usize), |bit| f(word * 64 + bit)));
+    if let Some(events) = shared::events() {
+        events.take(f);
+    }
 }
 
-fn each_bit(mut bits: u64, f: impl Fn(u32)) {
-    while bits != 0 {
-        f(bits.trailing_zeros());
-        bits &= bits - 1;
+/// Forgets that an event is pending, before it is waited for.
+pub fn forget(port: u32) {
+    if let Some(events) = shared::events() {
+        events.forget(port);
     }
 }

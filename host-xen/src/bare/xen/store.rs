@@ -1,16 +1,9 @@
-//! Xenstore's page (`xen/include/public/io/xs_wire.h`): two rings and an event channel. What is said is in
-//! [`mwasm_xen::xenstore`].
-//!
-//! ```text
-//!   offset  bytes  content
-//!        0   1024  requests
-//!     1024   1024  replies
-//!     2048    4*4  requests consumed, requests produced, replies consumed, replies produced
-//! ```
+//! Xenstore: its page ([`mwasm_xen::store_page`]) and its event channel. What is said is in [`mwasm_xen::xenstore`].
 
 use super::hypercall::Hypervisor;
-use super::shared;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use super::{events, shared};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use mwasm_host_metal::bare::memory;
 use mwasm_host_metal::exclusive::Exclusive;
 use mwasm_host_metal::page::{PAGE_BYTES, Prot};
@@ -18,22 +11,11 @@ use mwasm_host_metal::tables::Kind;
 use mwasm_ports::NANOS_PER_SECOND;
 use mwasm_xen::hypercall::{Hypercalls, NO_MEMORY, PARAM_STORE_FRAME, PARAM_STORE_PORT, Refused};
 use mwasm_xen::ring::{Broken, Ring};
+use mwasm_xen::store_page::StorePage;
 use mwasm_xen::xenstore::{Conversation, Event};
 
-const RING_BYTES: usize = 1024;
 /// How long xenstore may take to store the exit code before the domain ends anyway, in nanoseconds.
 const STORE_NS: u64 = NANOS_PER_SECOND;
-
-/// Layout of the page.
-#[repr(C)]
-struct Page {
-    requests: [AtomicU8; RING_BYTES],
-    replies: [AtomicU8; RING_BYTES],
-    requests_consumed: AtomicU32,
-    requests_produced: AtomicU32,
-    replies_consumed: AtomicU32,
-    replies_produced: AtomicU32,
-}
 
 static PAGE: AtomicUsize = AtomicUsize::new(0);
 static PORT: AtomicU32 = AtomicU32::new(0);
@@ -100,7 +82,7 @@ pub fn store_exit_code(code: u8) {
     }
     Hypervisor.notify(port);
     loop {
-        shared::clear_event(port);
+        events::forget(port);
         if receive() != Ok(None) || shared::now_ns() >= end {
             break;
         }
@@ -116,11 +98,8 @@ fn receive() -> Result<Option<Event>, Broken> {
 }
 
 fn rings() -> Option<(Ring<'static>, Ring<'static>)> {
-    let page = PAGE.load(Relaxed);
-    // SAFETY: the page stays mapped; all its fields are atomics, since the other side writes to them.
-    let page = (page != 0).then(|| unsafe { &*(page as *const Page) })?;
-    Some((
-        Ring::new(&page.requests, &page.requests_consumed, &page.requests_produced),
-        Ring::new(&page.replies, &page.replies_consumed, &page.replies_produced),
-    ))
+    let page = NonNull::new(PAGE.load(Relaxed) as *mut u8)?;
+    // SAFETY: the page stays mapped.
+    let page = unsafe { StorePage::at(page) };
+    Some((page.requests(), page.replies()))
 }

@@ -160,6 +160,38 @@ pub fn web(app: &App, site: &Path) -> Result<()> {
     server.expect("POST /", &[], b"x", &["405 ", "allow: get, head"], b"method not allowed\n")
 }
 
+/// A request and its response go through a proxy, fields and bodies; and it says so where there is no server behind it.
+pub fn proxy(app: &App) -> Result<()> {
+    let behind = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let server = Server::http(app, &["--env", &format!("UPSTREAM={}", behind.local_addr()?)])?;
+    let answering = thread::spawn(move || -> Result<String> {
+        let (mut stream, _) = behind.accept()?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut asked = Vec::new();
+        // The body comes in one chunk or with its length; its last byte is an exclamation mark either way.
+        while !asked.contains(&b'!') {
+            let mut bytes = [0; 4096];
+            let count = stream.read(&mut bytes)?;
+            ensure!(count > 0, "the proxy went away");
+            asked.extend(bytes.iter().take(count));
+        }
+        stream
+            .write_all(b"HTTP/1.1 203 x\r\nx-behind: yes\r\ncontent-length: 7\r\nconnection: close\r\n\r\nwelcome")?;
+        Ok(String::from_utf8_lossy(&asked).to_lowercase())
+    });
+    server.expect("POST /a?b=c", &["x-a: 1"], b"hello!", &["203 ", "x-behind: yes"], b"welcome")?;
+    let asked = answering.join().ok().context("the server behind has failed")??;
+    for part in ["post /a?b=c http/1.1\r\n", "x-a: 1\r\n", "hello!"] {
+        ensure!(asked.contains(part), "wanted {part:?} in the request to the server behind, found:\n{asked}");
+    }
+    let (head, why) = server.ask("GET /", &[], b"")?;
+    ensure!(
+        head.contains("502 ") && !why.is_empty(),
+        "without a server behind: wanted 502 and a reason, found:\n{head}"
+    );
+    Ok(())
+}
+
 /// Much goes through an echo and comes back, while another client says nothing before and after.
 pub fn echo(app: &App) -> Result<()> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();

@@ -1,8 +1,13 @@
-//! What a guest of Xen on ARM can do more than other machines: learn the time of day, and say that it crashed.
+//! What a guest of Xen on ARM can do more than other machines: learn the time of day, say that it crashed, and have a [`network`] by way of
+//! another domain.
 //!
 //! Hypercalls are `hvc #0xea1` with the number in X16 and arguments from X0 on (`xen/include/public/arch-arm.h`).
 
+pub mod network;
+
 use core::arch::asm;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use mwasm_host_metal::bare::memory;
 use mwasm_ports::NANOS_PER_SECOND;
 use mwasm_xen::hypercall::{Hypercalls, REASON_CRASH, Shared};
@@ -27,11 +32,22 @@ impl Hypercalls for Hypervisor {
     }
 }
 
+/// The page that Xen and this domain share, mapped at the first call: Xen puts it into one place only.
+fn shared_page() -> Option<NonNull<u8>> {
+    static PAGE: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
+    if let Some(page) = NonNull::new(PAGE.load(Relaxed)) {
+        return Some(page);
+    }
+    let page = NonNull::new(memory::allocate_pages(1)?)?;
+    // SAFETY: a fresh page.
+    unsafe { Hypervisor.map_shared("the shared information page", Shared::Information, page.as_ptr() as u64) }.ok()?;
+    PAGE.store(page.as_ptr(), Relaxed);
+    Some(page)
+}
+
 /// Nanoseconds since 1970: the time of day at which Xen's counter was 0, and what has passed since.
 pub fn now_ns() -> Option<u64> {
-    let page = memory::allocate_pages(1)?;
-    // SAFETY: a fresh page.
-    unsafe { Hypervisor.map_shared("the shared information page", Shared::Information, page as u64) }.ok()?;
+    let page = shared_page()?;
     // SAFETY: the page stays mapped; Xen writes to it at any time.
     let word = |at: usize| unsafe { page.add(WALL).cast::<u32>().add(at).read_volatile() };
     (0..TRIES).find_map(|_| {
