@@ -35,6 +35,8 @@ pub struct Flags {
     pub connect: Vec<String>,
     /// Whether everything is granted that stays on the machine.
     pub loopback: bool,
+    /// Whether an app that is served is so to this machine only: its port is no grant.
+    pub serve_here_only: bool,
     /// The TAP device of a desktop, in place of the manifest's.
     pub tap: Option<String>,
     /// Whether the host tells what it does.
@@ -90,7 +92,11 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
     let default = Memory::default();
     let start = start(exports);
     let port = layer.http.port.unwrap_or_else(|| http_port(report.target, &flags.publish));
-    let served = start.is_served().then_some(Listen { protocol: Protocol::Tcp, port, host_port: port });
+    let served = (start.is_served() && !flags.serve_here_only).then_some(Listen {
+        protocol: Protocol::Tcp,
+        port,
+        host_port: port,
+    });
     let granted = layer.listen.unwrap_or_default().into_iter().chain(flags.listen).chain(served).chain(flags.publish);
     let mut connect = union(layer.connect.unwrap_or_default(), flags.connect);
     let mut listening = Vec::new();
@@ -273,6 +279,14 @@ mod tests {
         }
         let settings = configured_for(Target::Xen, &serves[..2], Layer::default(), Flags::default());
         assert_eq!(settings.plan(Provenance::default()).entry, Entry::Serve02("wasi:http/incoming-handler@0.2.3"));
+    }
+
+    #[test]
+    fn who_serves_this_machine_only_is_granted_no_port() {
+        let flags = Flags { serve_here_only: true, ..Flags::default() };
+        let settings = configured_for(Target::Desktop, &["wasi:http/handler@0.3.0"], Layer::default(), flags);
+        let plan = settings.plan(Provenance::default());
+        assert_eq!((plan.net.http.port, plan.policy.listen), (8080, vec![]));
     }
 
     #[test]

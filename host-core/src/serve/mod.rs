@@ -33,6 +33,7 @@ mod turns;
 pub(crate) use connection::{Connection, Exchange};
 
 use crate::failure;
+use crate::policy::Policy;
 use crate::reactor::{Reactor, Stopped, Wait};
 use crate::run::App;
 use crate::state::State;
@@ -121,10 +122,11 @@ fn serve<H: Handler>(plan: &Plan<'_>, common: &State, handler: Result<H>, report
         report.say(|| "mwasm: the app cannot start: this machine has no network to serve HTTP on\n".into());
         return Outcome::Failed;
     };
-    match listen(&**network, http.port) {
+    let scope = Scope::of(&common.policy, http.port);
+    match listen(&**network, scope, http.port) {
         Ok(listeners) => {
             if plan.verbose {
-                report.say(|| serving(plan, &network.status()));
+                report.say(|| serving(plan, scope, &network.status()));
             }
             Server::new(handler, Clock::new(ports.clock.clone()), http, report).run(reactor, &listeners)
         }
@@ -135,10 +137,39 @@ fn serve<H: Handler>(plan: &Plan<'_>, common: &State, handler: Result<H>, report
     }
 }
 
+/// Whom the server listens to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Whoever reaches the machine.
+    All,
+    /// Programs on the machine: nobody has granted the port to the app.
+    Machine,
+}
+
+impl Scope {
+    fn of(policy: &Policy, port: u16) -> Self {
+        let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
+        if policy.may_listen(Protocol::Tcp, any) { Self::All } else { Self::Machine }
+    }
+
+    fn addresses(self) -> (Ipv4Addr, Ipv6Addr) {
+        match self {
+            Self::All => (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
+            Self::Machine => (Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
+        }
+    }
+}
+
 /// Where the app is served: at the machine's address, if it has one of its own already; the sockets of an operating system are reached
 /// from this machine in any case.
-fn serving(plan: &Plan<'_>, status: &NetStatus) -> String {
+fn serving(plan: &Plan<'_>, scope: Scope, status: &NetStatus) -> String {
     let port = plan.net.http.port;
+    if scope == Scope::Machine {
+        return format!(
+            "mwasm: serving http://{}:{port}/ to this machine only: let others in with -p {port}:{port}, --listen tcp:{port} or [net] listen in mwasm.toml\n",
+            Ipv4Addr::LOCALHOST
+        );
+    }
     let is_ours = |listen: &&Listen| (listen.protocol, listen.port) == (Protocol::Tcp, port);
     let host_port = plan.policy.listen.iter().find(is_ours).map_or(port, |listen| listen.host_port);
     let ip = status.addresses.iter().map(|(ip, _)| *ip).find(IpAddr::is_ipv4);
@@ -156,10 +187,11 @@ fn cannot_listen(port: u16, error: NetError) -> String {
     format!("mwasm: the app cannot start: the server cannot listen on tcp:{port}: {error}{hint}\n")
 }
 
-/// Listens on all addresses of both families. A machine may have one of them only, or serve both by one listener.
-fn listen(network: &dyn Network, port: u16) -> Result<Vec<Box<dyn TcpListener>>, NetError> {
+/// Listens on the addresses of both families. A machine may have one of them only, or serve both by one listener.
+fn listen(network: &dyn Network, scope: Scope, port: u16) -> Result<Vec<Box<dyn TcpListener>>, NetError> {
     let listen = |ip: IpAddr| network.bind_tcp(SocketAddr::new(ip, port))?.listen(BACKLOG, &TcpOptions::default());
-    match (listen(Ipv4Addr::UNSPECIFIED.into()), listen(Ipv6Addr::UNSPECIFIED.into())) {
+    let (ipv4, ipv6) = scope.addresses();
+    match (listen(ipv4.into()), listen(ipv6.into())) {
         (Err(error @ NetError::AddressInUse), _) | (Err(error), Err(_)) => Err(error),
         (one, other) => Ok(one.into_iter().chain(other).collect()),
     }
