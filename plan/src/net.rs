@@ -224,6 +224,9 @@ pub struct Http {
     pub max_head_bytes: u32,
     /// The largest body of a request, in bytes; a larger one is answered 413.
     pub max_body_bytes: u64,
+    /// The most WebAssembly instructions that the app may execute for a request; then 503, and the instance is thrown away. 0: any number,
+    /// in code that does not count. An app whose instructions are counted gives way to other requests while it computes.
+    pub max_instructions: u64,
     /// How long the head or a piece of the body may take to come, in milliseconds; then 408.
     pub receive_timeout_ms: u32,
     /// How long a client may take nothing of an answer, in milliseconds; then the connection is cut.
@@ -256,6 +259,7 @@ impl Default for Http {
             max_connections: 1024,
             max_head_bytes: 16 << 10,
             max_body_bytes: 1 << 30,
+            max_instructions: 0,
             receive_timeout_ms: 30_000,
             send_timeout_ms: 30_000,
             idle_timeout_ms: 75_000,

@@ -109,6 +109,9 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
     let addresses = layer.net.addresses()?;
     // A TAP device stands for the network card of a machine; only the desktop has none of its own.
     let tap = flags.tap.or(layer.net.tap).filter(|_| report.target == Target::Desktop);
+    let http = layer.http.http(port);
+    // Only a server counts instructions.
+    let max_instructions = if start.is_served() { http.max_instructions } else { 0 };
     let settings = Settings {
         name: name.to_owned(),
         start,
@@ -126,7 +129,7 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
         loopback: flags.loopback,
         addresses,
         net: NetLayer { tap, ..layer.net },
-        http: layer.http.http(port),
+        http: Http { max_instructions, ..http },
         verbose: flags.verbose || layer.verbose.unwrap_or_default(),
     };
     report.stage(settings.row());
@@ -212,6 +215,11 @@ impl Settings {
             verbose: self.verbose,
             provenance,
         }
+    }
+
+    /// Whether the app's instructions are counted.
+    pub fn is_metered(&self) -> bool {
+        self.http.max_instructions > 0
     }
 
     fn row(&self) -> Stage {

@@ -72,7 +72,7 @@ fn native(arch: Arch, function: &str) -> Native {
             (core instance (instantiate $m (with "" (instance (export "exit" (func $exit)))))))"#
     );
     let app = App { name: "app".into(), sha256: String::new(), component: wat::parse_str(text).unwrap() };
-    crate::compile::compile(&app, arch, &mut Report::new(Target::Desktop, arch)).unwrap()
+    crate::compile::compile(&app, arch, false, &mut Report::new(Target::Desktop, arch)).unwrap()
 }
 
 fn fused(target: Target, arch: Arch) -> Image {
@@ -107,7 +107,7 @@ fn socket_app(arch: Arch) -> Native {
         (core module $m (import "" "create" (func $create)) (func (export "run") (call $create)))
         (core instance (instantiate $m (with "" (instance (export "create" (func $create)))))))"#;
     let app = App { name: "app".into(), sha256: String::new(), component: wat::parse_str(text).unwrap() };
-    crate::compile::compile(&app, arch, &mut Report::new(Target::Desktop, arch)).unwrap()
+    crate::compile::compile(&app, arch, false, &mut Report::new(Target::Desktop, arch)).unwrap()
 }
 
 /// The network comes with a grant, not with an import: real functions and the port, or a refusal and no port.

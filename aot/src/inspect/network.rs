@@ -138,6 +138,8 @@ pub struct Served {
     pub max_head_bytes: u32,
     /// The largest body of a request, in bytes.
     pub max_body_bytes: u64,
+    /// The most WebAssembly instructions for a request; 0 for any number.
+    pub max_instructions: u64,
     /// How long a request may take to come, in milliseconds.
     pub receive_timeout_ms: u32,
     /// How long an answer may not be taken, in milliseconds.
@@ -150,8 +152,15 @@ impl Served {
     /// What a plan says of it; `None` for an app that is no handler.
     pub fn of(plan: &Plan<'_>) -> Option<Self> {
         let Http { port, instances, max_instances, max_requests, max_connections, .. } = plan.net.http;
-        let Http { max_head_bytes, max_body_bytes, receive_timeout_ms, send_timeout_ms, idle_timeout_ms, .. } =
-            plan.net.http;
+        let Http {
+            max_head_bytes,
+            max_body_bytes,
+            max_instructions,
+            receive_timeout_ms,
+            send_timeout_ms,
+            idle_timeout_ms,
+            ..
+        } = plan.net.http;
         let instances = match (instances, plan.entry) {
             (Instances::Shared, _) | (Instances::Usual, Entry::Serve03(_)) => "shared",
             (Instances::Pooled, _) | (Instances::Usual, _) => "pooled",
@@ -165,6 +174,7 @@ impl Served {
             max_connections,
             max_head_bytes,
             max_body_bytes,
+            max_instructions,
             receive_timeout_ms,
             send_timeout_ms,
             idle_timeout_ms,

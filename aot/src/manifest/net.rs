@@ -23,6 +23,7 @@ const HTTP: &[&str] = &[
     "max-connections",
     "max-head",
     "max-body",
+    "max-instructions",
     "receive-timeout",
     "send-timeout",
     "idle-timeout",
@@ -71,6 +72,7 @@ pub struct HttpLayer {
     pub max_connections: Option<u32>,
     pub max_head_bytes: Option<u32>,
     pub max_body_bytes: Option<u64>,
+    pub max_instructions: Option<u64>,
     pub receive_timeout_ms: Option<u32>,
     pub send_timeout_ms: Option<u32>,
     pub idle_timeout_ms: Option<u32>,
@@ -164,6 +166,7 @@ impl HttpLayer {
             max_connections: over.max_connections.or(self.max_connections),
             max_head_bytes: over.max_head_bytes.or(self.max_head_bytes),
             max_body_bytes: over.max_body_bytes.or(self.max_body_bytes),
+            max_instructions: over.max_instructions.or(self.max_instructions),
             receive_timeout_ms: over.receive_timeout_ms.or(self.receive_timeout_ms),
             send_timeout_ms: over.send_timeout_ms.or(self.send_timeout_ms),
             idle_timeout_ms: over.idle_timeout_ms.or(self.idle_timeout_ms),
@@ -181,6 +184,7 @@ impl HttpLayer {
             max_connections: self.max_connections.unwrap_or(default.max_connections),
             max_head_bytes: self.max_head_bytes.unwrap_or(default.max_head_bytes),
             max_body_bytes: self.max_body_bytes.unwrap_or(default.max_body_bytes),
+            max_instructions: self.max_instructions.unwrap_or(default.max_instructions),
             receive_timeout_ms: self.receive_timeout_ms.unwrap_or(default.receive_timeout_ms),
             send_timeout_ms: self.send_timeout_ms.unwrap_or(default.send_timeout_ms),
             idle_timeout_ms: self.idle_timeout_ms.unwrap_or(default.idle_timeout_ms),
@@ -265,6 +269,10 @@ pub(super) fn http<'t>(reader: &Reader<'t>, entry: &Entry<'_, 't>, layer: &mut s
             http.max_head_bytes = Some(u32::try_from(size(reader, entry, MIN_HEAD_BYTES..=MAX_HEAD_BYTES)?)?);
         }
         "max-body" => http.max_body_bytes = Some(size(reader, entry, 0..=u64::MAX)?),
+        "max-instructions" => {
+            let most = i64::MAX.unsigned_abs();
+            http.max_instructions = Some(number(reader, entry, &format!("a number from 1 to {most}"), 1..=most)?);
+        }
         "receive-timeout" => http.receive_timeout_ms = Some(duration(reader, entry)?),
         "send-timeout" => http.send_timeout_ms = Some(duration(reader, entry)?),
         "idle-timeout" => http.idle_timeout_ms = Some(duration(reader, entry)?),

@@ -13,13 +13,15 @@
 //! 5. What the app left open is closed ([`Connection::settle`]): every request is answered, or its connection is cut.
 //!
 //! Nothing that a client or the app does ends the server. Clients are bounded by number, size and time ([`mwasm_plan::net::Http`]); a
-//! request that goes beyond is answered with 408, 413, 431 or 503. An app that computes for ever holds up all others, since there is
-//! one thread, and nothing interrupts it.
+//! request that goes beyond is answered with 408, 413, 431 or 503. There is one thread, and an app that computes for ever would hold up all
+//! others: where the manifest bounds its instructions they are counted, others have their turn in between, and one that has used up its
+//! own is answered 503 (`meter`).
 
 mod connection;
 mod handler_02;
 #[cfg(feature = "component-model-async")]
 mod handler_03;
+mod meter;
 mod place;
 mod pool;
 #[cfg(feature = "component-model-async")]
