@@ -32,7 +32,13 @@ fn start(folder: &Path, max_instructions: u64, is_image: bool) -> Result<(Runnin
     fs::write(&manifest, format!("[http]\nport = {port}\nmax-instructions = {max_instructions}\n"))?;
     let mut mwasm = Command::new(mwasm()?);
     let server = if is_image {
-        mwasm.arg("aot").arg(&app).args(["--target", "desktop", "--verbose", "-m"]).arg(&manifest).arg("-o").arg(&image);
+        mwasm
+            .arg("aot")
+            .arg(&app)
+            .args(["--target", "desktop", "--verbose", "-m"])
+            .arg(&manifest)
+            .arg("-o")
+            .arg(&image);
         succeed(&mut mwasm)?;
         Running::start(&mut Command::new(&image), &[])?
     } else {
