@@ -5,10 +5,14 @@
 //! after any other trap.
 
 use super::Exchange;
+use super::timers::Clock;
+use mwasm_plan::net::Http;
 use wasmtime::{AsContextMut, Error, Result, Store, Trap};
 
-/// After how many WebAssembly instructions others have their turn: a millisecond, more or less.
-const YIELD_AFTER: u64 = 1 << 20;
+/// After how many WebAssembly instructions others have their turn: a fraction of a millisecond.
+const YIELD_AFTER: u64 = 1 << 18;
+/// How long nobody looks at devices and timers while an app computes, in nanoseconds.
+const GLANCE_EVERY_NS: u64 = 2_000_000;
 
 /// The bound.
 #[derive(Clone, Copy)]
@@ -38,6 +42,28 @@ impl Meter {
     /// Answers a request at which the app has used up its instructions.
     pub fn reject(exchange: &Exchange) {
         exchange.connection().reject(503, "the app computed for too long");
+    }
+}
+
+/// When to look at devices and timers although nobody parks: an app that gives way wants to go on at once.
+pub(super) struct Glances {
+    /// `None`: never, since no app gives way.
+    last_ns: Option<u64>,
+}
+
+impl Glances {
+    pub fn new(http: &Http) -> Self {
+        Self { last_ns: (http.max_instructions > 0).then_some(0) }
+    }
+
+    /// Whether it is time; then the next time is later.
+    pub fn is_due(&mut self, clock: &Clock) -> bool {
+        let Some(last_ns) = &mut self.last_ns else { return false };
+        let is_due = clock.now_ns().saturating_sub(*last_ns) >= GLANCE_EVERY_NS;
+        if is_due {
+            *last_ns = clock.now_ns();
+        }
+        is_due
     }
 }
 

@@ -53,6 +53,7 @@ use core::task::{Context, Poll};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use handler_02::Handler02;
+use meter::Glances;
 use mwasm_http::{Limits, RequestHead};
 use mwasm_plan::net::{Http, Listen, Protocol};
 use mwasm_plan::{Entry, Plan};
@@ -241,8 +242,12 @@ impl<H: Handler> Server<H> {
         let mut tasks = FuturesUnordered::new();
         let mut work = Turns::new(self.handler.work());
         let mut sweep = Sweep::new(reactor.clone());
+        let mut glances = Glances::new(&self.http);
         poll_fn(|context| {
             self.clock.update();
+            if glances.is_due(&self.clock) {
+                reactor.glance();
+            }
             if !self.is_stopping.get() && !sweep.is_paused {
                 sweep.is_paused = self.accept(listeners, context, |stream| tasks.push(self.attend(stream)));
             }

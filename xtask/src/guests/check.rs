@@ -26,6 +26,7 @@ pub fn check(guest: &Guest, component: &Path) -> Result<()> {
         "sqlite" => same_text(&app.run(&["--dir", &app.granted_tmp()?], &[])?, 0, &example.join("sqlite/expected.txt")),
         "dns" => server::dns(&app, &example.join("dns/zones")),
         name if name.starts_with("echo-") => server::echo(&app),
+        name if name.starts_with("fetch-") => server::fetch(&app),
         name if name.starts_with("http-") => server::http(&app),
         name if name.starts_with("web-") => server::web(&app, &example.join("web/site")),
         _ => hello(&app, &example.join("hello")),
