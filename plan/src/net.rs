@@ -15,12 +15,15 @@ pub struct Policy<'a> {
     pub connect: Vec<Connect<'a>>,
     /// Whether everything is granted that stays on the machine (loopback addresses, any port).
     pub loopback: bool,
+    /// Ports of the machine whose frames the app may send and receive, by `mwasm:net/link`. If there are any, the network card is the app's
+    /// as a whole, and there are no sockets.
+    pub link: Vec<&'a str>,
 }
 
 impl Policy<'_> {
     /// Whether nothing at all is granted, so that no part of a network is needed.
     pub fn is_empty(&self) -> bool {
-        self.listen.is_empty() && self.connect.is_empty() && !self.loopback
+        self.listen.is_empty() && self.connect.is_empty() && !self.loopback && self.link.is_empty()
     }
 }
 

@@ -169,7 +169,7 @@ mod tests {
     fn only_symbols_and_padding_go() {
         let component = wat::parse_str(ADD).unwrap();
         for (arch, concurrency) in [(Arch::X86_64, false), (Arch::X86_64, true), (Arch::Aarch64, false)] {
-            let mut config = engine::config(arch, concurrency, true).unwrap();
+            let mut config = engine::config(arch, Traits { concurrency, paged_data: true, metered: false }).unwrap();
             let plain = Engine::new(&config).unwrap().precompile_component(&component).unwrap();
             config.debug_symbols(true);
             let symbolic = Engine::new(&config).unwrap().precompile_component(&component).unwrap();

@@ -8,6 +8,7 @@ pub mod embed;
 use crate::app::Surface;
 use crate::manifest::net::NetLayer;
 use crate::manifest::{Layer, merge};
+use crate::problem::Problem;
 use crate::report::{Report, Stage};
 use crate::target::Target;
 use anyhow::Result;
@@ -132,6 +133,7 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
         http: Http { max_instructions, ..http },
         verbose: flags.verbose || layer.verbose.unwrap_or_default(),
     };
+    settings.check_link()?;
     report.stage(settings.row());
     Ok(settings)
 }
@@ -209,12 +211,25 @@ impl Settings {
                 listen: self.listen.clone(),
                 connect: self.connect.iter().filter_map(|grant| Connect::parse(grant)).collect(),
                 loopback: self.loopback,
+                link: self.net.link.iter().flatten().map(String::as_str).collect(),
             },
             net: self.net.net(self.addresses, self.http),
             network: &[],
             verbose: self.verbose,
             provenance,
         }
+    }
+
+    /// An app that is given frames has the card as a whole: no stack is there for anything else.
+    fn check_link(&self) -> Result<()> {
+        let Some(port) = self.net.link.iter().flatten().next() else { return Ok(()) };
+        let has_sockets = !self.listen.is_empty() || !self.connect.is_empty() || self.start.is_served();
+        if has_sockets {
+            let message = format!("the app is granted the frames of {port}, and sockets beside them");
+            let help = "frames take the network card as a whole: grant [net] link, or [net] listen and connect";
+            return Err(Problem::new(message).help(help).into());
+        }
+        Ok(())
     }
 
     /// Whether the app's instructions are counted.

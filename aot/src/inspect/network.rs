@@ -17,6 +17,8 @@ pub struct Policy {
     pub connect: Vec<String>,
     /// Whether it may use all that stays on the machine.
     pub loopback: bool,
+    /// Ports whose frames it may send and receive.
+    pub link: Vec<String>,
     /// Places that it knows by name: name and place.
     pub endpoints: BTreeMap<String, String>,
 }
@@ -28,6 +30,7 @@ impl Policy {
             listen: plan.policy.listen.iter().map(ToString::to_string).collect(),
             connect: plan.policy.connect.iter().map(ToString::to_string).collect(),
             loopback: plan.policy.loopback,
+            link: plan.policy.link.iter().map(ToString::to_string).collect(),
             endpoints: plan.net.endpoints.iter().map(|e| (e.name.to_owned(), e.place.to_string())).collect(),
         }
     }

@@ -13,7 +13,8 @@ use mwasm_plan::net::{Buffers, Endpoint, Http, Instances, Ipv4, Ipv6, Listen, Ne
 use std::net::IpAddr;
 use toml::de::DeValue;
 
-const NET: &[&str] = &["listen", "connect", "address", "gateway", "dns", "hostname", "tap", "buffers", "endpoints"];
+const NET: &[&str] =
+    &["listen", "connect", "address", "gateway", "dns", "hostname", "tap", "buffers", "endpoints", "link"];
 const BUFFERS: &[&str] = &["receive", "send", "max-sockets"];
 const HTTP: &[&str] = &[
     "port",
@@ -59,6 +60,8 @@ pub struct NetLayer {
     pub max_sockets: Option<u32>,
     /// Places that the app knows by name, each as `mwasm_plan::net::Place` reads it. To name one is to grant it.
     pub endpoints: Vec<(String, String)>,
+    /// Ports whose frames the app may send and receive.
+    pub link: Option<Vec<String>>,
 }
 
 /// What a layer says in `[http]`; see [`Http`] for the meanings.
@@ -91,6 +94,7 @@ impl NetLayer {
             send_bytes: over.send_bytes.or(self.send_bytes),
             max_sockets: over.max_sockets.or(self.max_sockets),
             endpoints: merge(self.endpoints, over.endpoints),
+            link: over.link.or(self.link),
         }
     }
 
@@ -218,6 +222,10 @@ pub(super) fn net<'t>(reader: &Reader<'t>, entry: &Entry<'_, 't>, layer: &mut su
         "dns" => layer.net.dns = Some(list(reader, entry, values::IP, values::ip)?),
         "hostname" => layer.net.hostname = Some(text("a name of letters, digits and '-'", values::is_host_name)?),
         "tap" => layer.net.tap = Some(text(values::DEVICE, values::is_device_name)?),
+        "link" => {
+            let name = |text: &str| values::is_device_name(text).then(|| text.to_owned());
+            layer.net.link = Some(list(reader, entry, values::DEVICE, name)?);
+        }
         "endpoints" => {
             for entry in reader.entries(value, key)? {
                 let place = reader.text(entry.value, entry.key)?;

@@ -6,7 +6,7 @@ use mwasm_ports::fake::Machine;
 fn grants(listen: &[&str], connect: &[&'static str], loopback: bool) -> Grants<'static> {
     let listen = listen.iter().map(|grant| Listen::parse(grant).unwrap()).collect();
     let connect = connect.iter().map(|grant| Connect::parse(grant).unwrap()).collect();
-    Grants { listen, connect, loopback }
+    Grants { listen, connect, loopback, ..Grants::default() }
 }
 
 fn policy(listen: &[&str], connect: &[&'static str], loopback: bool) -> Policy {

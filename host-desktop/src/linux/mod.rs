@@ -3,7 +3,7 @@
 mod directory;
 pub mod session;
 
-use crate::network::{Linux, Tap};
+use crate::network::{Card, Linux, Tap};
 use crate::ports::Process;
 use mwasm_host_core::policy::Policy;
 use mwasm_host_core::run::App;
@@ -31,7 +31,11 @@ pub fn run(component: &[u8], plan: &Plan<'static>, dirs: &[HostDir]) -> Result<O
     let mut ports = Process::ports();
     Process::open_entropy(&mut ports);
     if !plan.policy.is_empty() {
-        let open = if plan.net.tap.is_empty() { Linux::open } else { Tap::open };
+        let open = match (plan.policy.link.is_empty(), plan.net.tap.is_empty()) {
+            (false, _) => Card::open,
+            (true, true) => Linux::open,
+            (true, false) => Tap::open,
+        };
         open(&mut ports, plan).map_err(Error::msg)?;
     }
     run_on(ports, component, plan, dirs)
