@@ -242,6 +242,15 @@ pub const GUESTS: &[Guest] = &[
         recipe: rust::RECIPE,
     },
     Guest {
+        name: "link",
+        language: "Rust",
+        tier: Tier::Quick,
+        source: "link",
+        build: rust::component,
+        toolchain: rust::toolchain,
+        recipe: rust::RECIPE,
+    },
+    Guest {
         name: "http-go",
         language: "Go",
         tier: Tier::Quick,
