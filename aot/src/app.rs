@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde::Serialize;
 pub use wasmparser::Encoding;
-use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
+use wasmparser::{ComponentExternalKind, ComponentTypeRef, KnownCustom, Parser, Payload, ProducersSectionReader};
 
 /// An app between two stages.
 #[derive(Clone, Debug)]
@@ -23,7 +23,13 @@ pub struct Surface {
     pub imports: Vec<Item>,
     /// What it exports, in its order.
     pub exports: Vec<Item>,
+    /// The tools that made it, by the `processed-by` of its custom section `producers`.
+    pub processed_by: Vec<String>,
 }
+
+/// Tools whose HTTP handlers answer one request in the life of an instance. StarlingMonkey has one `FetchEvent`, which refuses a second
+/// `respondWith`.
+const ANSWER_ONCE: &[&str] = &["ComponentizeJS"];
 
 /// A component-level import or export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -80,10 +86,20 @@ impl Surface {
                         surface.exports.push(Item::export(&export?));
                     }
                 }
+                Payload::CustomSection(section) if depth == 0 => {
+                    if let KnownCustom::Producers(fields) = section.as_known() {
+                        surface.processed_by = processed_by(fields);
+                    }
+                }
                 _ => {}
             }
         }
         Ok(surface)
+    }
+
+    /// Whether an instance of it can answer one HTTP request only.
+    pub fn answers_once(&self) -> bool {
+        self.processed_by.iter().any(|tool| ANSWER_ONCE.contains(&tool.as_str()))
     }
 
     /// The exported interface `name` at the minor version `minor` (`0.2` finds `0.2.6`), with its whole name.
@@ -94,6 +110,12 @@ impl Surface {
             found == name && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
         })
     }
+}
+
+/// The names of the field `processed-by`. What cannot be read names nobody: a custom section never makes a component invalid.
+fn processed_by(fields: ProducersSectionReader<'_>) -> Vec<String> {
+    let fields = fields.into_iter().flatten().filter(|field| field.name == "processed-by");
+    fields.flat_map(|field| field.values.into_iter().flatten()).map(|value| value.name.to_owned()).collect()
 }
 
 /// Whether bytes are WebAssembly in binary form, and of which layer.
@@ -124,6 +146,26 @@ mod tests {
         assert_eq!(surface.exported("wasi:cli/run", "0.2"), Some("wasi:cli/run@0.2.6"));
         assert_eq!(surface.exported("wasi:cli/run", "0.3"), None);
         assert_eq!(surface.exported("wasi:cli/ru", "0.2"), None);
+    }
+
+    /// Pooled instances of StarlingMonkey answered every second request with 500: "respondWith can't be called twice on the same event".
+    #[test]
+    fn the_tools_that_made_a_component_are_known() {
+        let by = |field: &str, tool: &str| {
+            let component = format!(
+                r#"(component (@custom "producers" "\01\{:02x}{field}\01\{:02x}{tool}\011"))"#,
+                field.len(),
+                tool.len()
+            );
+            Surface::of(&wat::parse_str(&component).unwrap()).unwrap()
+        };
+        let surface = by("processed-by", "ComponentizeJS");
+        assert_eq!(surface.processed_by, ["ComponentizeJS"]);
+        assert!(surface.answers_once());
+        assert!(!by("processed-by", "wit-component").answers_once());
+        assert!(!by("language", "ComponentizeJS").answers_once());
+        let broken = Surface::of(&wat::parse_str(r#"(component (@custom "producers" "\7f"))"#).unwrap()).unwrap();
+        assert!(!broken.answers_once());
     }
 
     #[test]

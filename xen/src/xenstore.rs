@@ -71,10 +71,19 @@ pub struct Ticket(u32);
 struct Answer {
     /// Of which request; nobody asks while it is `None`.
     ticket: Option<Ticket>,
-    /// Whether the answer has come, and is that the request is refused.
-    state: Option<Result<(), Failed>>,
+    state: State,
     bytes: [u8; MAX_ANSWER_BYTES],
     length: usize,
+}
+
+/// How far an answer is. The first is zero: a conversation at its start takes no bytes of an image.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum State {
+    NotYet = 0,
+    Whole,
+    Refused,
+    TooLong,
 }
 
 /// Why there is no answer that could be used.
@@ -111,7 +120,7 @@ pub struct Conversation {
 impl Conversation {
     /// Nothing has come yet.
     pub const fn new() -> Self {
-        let answer = Answer { ticket: None, state: None, bytes: [0; MAX_ANSWER_BYTES], length: 0 };
+        let answer = Answer { ticket: None, state: State::NotYet, bytes: [0; MAX_ANSWER_BYTES], length: 0 };
         Self { message: [0; HEADER_BYTES + MAX_PAYLOAD_BYTES], arrived: 0, asked: 0, answer, fired: 0 }
     }
 
@@ -124,7 +133,7 @@ impl Conversation {
         }
         self.asked = self.asked.wrapping_add(1);
         self.answer.ticket = Some(ticket);
-        self.answer.state = None;
+        self.answer.state = State::NotYet;
         Ok(Some(ticket))
     }
 
@@ -134,9 +143,14 @@ impl Conversation {
         if answer.ticket != Some(ticket) {
             return None;
         }
-        let state = answer.state?;
+        let result = match answer.state {
+            State::NotYet => return None,
+            State::Whole => Ok(answer.bytes.get(..answer.length).unwrap_or_default()),
+            State::Refused => Err(Failed::Refused),
+            State::TooLong => Err(Failed::TooLong),
+        };
         answer.ticket = None;
-        Some(take(state.map(|()| answer.bytes.get(..answer.length).unwrap_or_default())))
+        Some(take(result))
     }
 
     /// For a driver: whether its watch has fired since this was asked last. A watch fires once at its start.
@@ -211,15 +225,15 @@ impl Conversation {
             },
             (_, ID_DRIVERS..) if self.answer.ticket == Some(Ticket(id)) => {
                 let answer = &mut self.answer;
-                answer.state = Some(match answer.bytes.get_mut(..payload.len()) {
-                    _ if kind == ERROR => Err(Failed::Refused),
+                answer.state = match answer.bytes.get_mut(..payload.len()) {
+                    _ if kind == ERROR => State::Refused,
                     Some(bytes) => {
                         bytes.copy_from_slice(payload);
                         answer.length = payload.len();
-                        Ok(())
+                        State::Whole
                     }
-                    None => Err(Failed::TooLong),
-                });
+                    None => State::TooLong,
+                };
                 Ok(None)
             }
             (READ, ID_READ) if REQUESTS.contains(&payload) => {

@@ -13,7 +13,7 @@ use crate::report::{Report, Stage};
 use crate::target::Target;
 use anyhow::Result;
 use embed::Tree;
-use mwasm_plan::net::{Connect, Http, Ipv4, Ipv6, Listen, Place, Policy, Protocol};
+use mwasm_plan::net::{Connect, Http, Instances, Ipv4, Ipv6, Listen, Place, Policy, Protocol};
 use mwasm_plan::{Dir, Entry, Memory, Plan, Provenance};
 use std::path::PathBuf;
 
@@ -107,12 +107,18 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
             Place::Connect { .. } => connect = union(connect, vec![place.to_string()]),
         }
     }
+    let mut http = layer.http.http(port);
+    let answers_once = exports.answers_once() && http.instances == Instances::Usual;
+    if answers_once {
+        http.instances = Instances::Fresh;
+    }
+    if !start.is_served() {
+        // Only a server counts instructions.
+        http.max_instructions = 0;
+    }
     let addresses = layer.net.addresses()?;
     // A TAP device stands for the network card of a machine; only the desktop has none of its own.
     let tap = flags.tap.or(layer.net.tap).filter(|_| report.target == Target::Desktop);
-    let http = layer.http.http(port);
-    // Only a server counts instructions.
-    let max_instructions = if start.is_served() { http.max_instructions } else { 0 };
     let settings = Settings {
         name: name.to_owned(),
         start,
@@ -130,11 +136,15 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
         loopback: flags.loopback,
         addresses,
         net: NetLayer { tap, ..layer.net },
-        http: Http { max_instructions, ..http },
+        http,
         verbose: flags.verbose || layer.verbose.unwrap_or_default(),
     };
     settings.check_link()?;
-    report.stage(settings.row());
+    let mut row = settings.row();
+    if answers_once && settings.start.is_served() {
+        row.notes.push("each request gets a new instance: those of this language's toolchain answer one".to_owned());
+    }
+    report.stage(row);
     Ok(settings)
 }
 
@@ -283,7 +293,7 @@ mod tests {
 
     fn configured_for(target: Target, exports: &[&str], layer: Layer, flags: Flags) -> Settings {
         let item = |name: &&str| Item { name: (*name).to_owned(), kind: "instance" };
-        let exports = Surface { imports: vec![], exports: exports.iter().map(item).collect() };
+        let exports = Surface { imports: vec![], exports: exports.iter().map(item).collect(), processed_by: vec![] };
         configure("app", &exports, layer, flags, &mut Report::new(target, Arch::X86_64)).unwrap()
     }
 

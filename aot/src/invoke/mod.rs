@@ -114,7 +114,7 @@ impl Call {
 
     /// What the app will export.
     pub fn surface(&self) -> Surface {
-        Surface { imports: Vec::new(), exports: vec![Item { name: self.entry().to_owned(), kind: "instance" }] }
+        Surface { exports: vec![Item { name: self.entry().to_owned(), kind: "instance" }], ..Surface::default() }
     }
 
     /// Makes the call the app's entry.
