@@ -1,9 +1,9 @@
 //! An app that computes for ever: it is stopped where the manifest bounds its instructions, and others are served meanwhile.
 
 use anyhow::{Context, Result, ensure};
-use mwasm_tests::mwasm;
-use mwasm_tests::process::{HANG, Running, succeed};
+use mwasm_tests::process::{HANG, Running, run, succeed};
 use mwasm_tests::server::free_port;
+use mwasm_tests::{guest, mwasm};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -26,26 +26,25 @@ const ENDLESS: &str = r#"(component
 
 /// Starts it with a bound, in this process's kind of run or as an image.
 fn start(folder: &Path, max_instructions: u64, is_image: bool) -> Result<(Running, u16)> {
-    let port = free_port()?;
-    let [app, manifest, image] = ["app.wat", "mwasm.toml", "image"].map(|name| folder.join(name));
+    let app = folder.join("app.wat");
     fs::write(&app, ENDLESS)?;
+    start_app(&app, folder, max_instructions, is_image)
+}
+
+fn start_app(app: &Path, folder: &Path, max_instructions: u64, is_image: bool) -> Result<(Running, u16)> {
+    let port = free_port()?;
+    let [manifest, image] = ["mwasm.toml", "image"].map(|name| folder.join(name));
     fs::write(
         &manifest,
         format!("[http]\nport = {port}\nmax-instructions = {max_instructions}\nreceive-timeout = \"500ms\"\n"),
     )?;
     let mut mwasm = Command::new(mwasm()?);
     let server = if is_image {
-        mwasm
-            .arg("aot")
-            .arg(&app)
-            .args(["--target", "desktop", "--verbose", "-m"])
-            .arg(&manifest)
-            .arg("-o")
-            .arg(&image);
+        mwasm.arg("aot").arg(app).args(["--target", "desktop", "--verbose", "-m"]).arg(&manifest).arg("-o").arg(&image);
         succeed(&mut mwasm)?;
         Running::start(&mut Command::new(&image), &[])?
     } else {
-        Running::start(mwasm.arg("run").arg(&app).arg("-m").arg(&manifest), &[])?
+        Running::start(mwasm.arg("run").arg(app).arg("-m").arg(&manifest), &[])?
     };
     server.wait_for_error(b"serving http://")?;
     Ok((server, port))
@@ -98,5 +97,32 @@ fn who_computes_gives_way() -> Result<()> {
     // A client that sends half a head is told that it takes too long: the timers go on, too.
     let answer = answer(send(port, "GET / HT")?)?;
     ensure!(answer.starts_with("HTTP/1.1 408 "), "wanted 408, found {answer:?}");
+    Ok(())
+}
+
+/// A long answer takes more instructions than a short one. What has begun to be sent ends where they do, and others are answered.
+#[test]
+fn the_bound_is_for_a_request() -> Result<()> {
+    for app in ["http-rust", "http-rust-p3"] {
+        for is_image in [false, true] {
+            let folder = tempfile::tempdir()?;
+            let (_server, port) = start_app(&guest(app)?, folder.path(), 2_000_000, is_image)?;
+            let ask = |path: &str| {
+                let url = format!("http://127.0.0.1:{port}{path}");
+                run(
+                    Command::new("curl").args(["-s", "-m", "200", "-w", "%{http_code}", "-o", "/dev/null"]).arg(url),
+                    &[],
+                )
+            };
+            for _ in 0..30 {
+                let short = ask("/")?;
+                ensure!(short.stdout == b"200", "{app}: {short:?}");
+            }
+            let long = ask("/bytes/1000000000")?;
+            ensure!(long.code != Some(0), "{app}: a gigabyte was made of two million instructions: {long:?}");
+            let short = ask("/")?;
+            ensure!(short.stdout == b"200", "{app}, after the instance was lost: {short:?}");
+        }
+    }
     Ok(())
 }

@@ -355,6 +355,25 @@ mod tests {
         }
     }
 
+    /// There is one card, and it has one user.
+    #[test]
+    fn frames_are_granted_alone() {
+        let link = |listen: &[&str], exports: &[&str]| {
+            let mut layer = Layer { listen: Some(listen.iter().map(|l| port(l)).collect()), ..Layer::default() };
+            layer.net.link = Some(vec!["eth0".into()]);
+            let item = |name: &&str| Item { name: (*name).to_owned(), kind: "instance" };
+            let exports = Surface { exports: exports.iter().map(item).collect(), ..Surface::default() };
+            let report = &mut Report::new(Target::Xen, Arch::X86_64);
+            let configured = configure("app", &exports, layer, Flags::default(), report);
+            configured.map(|settings| settings.plan(Provenance::default()).policy.link.len())
+        };
+        assert_eq!(link(&[], &[]).unwrap(), 1);
+        for (listen, exports) in [(&["tcp:80"][..], &[][..]), (&[], &["wasi:http/handler@0.3.0"])] {
+            let error = link(listen, exports).unwrap_err().to_string();
+            assert!(error.contains("eth0"), "{error}");
+        }
+    }
+
     #[test]
     fn flags_go_before_the_manifest() {
         let layer = Layer {

@@ -36,6 +36,7 @@ fn host(arch: Arch) -> Vec<u8> {
     function(names::PORT_NETWORK_TAP, 7);
     function(names::START_RUN, 8);
     function(names::START_SERVE_02, 9);
+    function(names::PORT_LINK, 10);
     let image = object.add_symbol(Symbol {
         name: names::IMAGE.as_bytes().to_vec(),
         value: 0,
@@ -118,12 +119,13 @@ fn only_who_is_granted_something_has_the_network() {
     let tap = Net { tap: "tap0", ..Net::default() };
     let serves = Entry::Serve02("wasi:http/incoming-handler@0.2.3");
     let run = Entry::None;
-    // 4: the function, 5: its refusal, 6: the port, 7: the port on a TAP device; 8, 9: the start.
+    // 4: the function, 5: its refusal, 6: the port, 7: the port on a TAP device; 8, 9: the start; 10: the port of frames.
     let table = [
         (true, run, Policy::default(), Net::default(), &[5, 8][..]),
         (true, run, granted.clone(), Net::default(), &[4, 6, 8]),
         (true, run, granted.clone(), tap.clone(), &[4, 7, 8]),
         (true, run, Policy { loopback: true, ..Policy::default() }, Net::default(), &[4, 6, 8]),
+        (true, run, Policy { link: vec!["eth0"], ..Policy::default() }, tap.clone(), &[4, 8, 10]),
         (false, run, granted.clone(), tap, &[8]),
         (false, serves, granted, Net::default(), &[6, 9]),
     ];
@@ -133,7 +135,7 @@ fn only_who_is_granted_something_has_the_network() {
         let plan = Plan { entry, policy: policy.clone(), net: net.clone(), ..Plan::default() };
         let image = fuse_with(host(arch), &native, &plan, Target::Desktop, arch).unwrap();
         let has = |fill: &u8| image.bytes.windows(24).any(|bytes| bytes == [*fill; 24]);
-        let found: Vec<u8> = (4..=9).filter(has).collect();
+        let found: Vec<u8> = (4..=10).filter(has).collect();
         assert_eq!(found, wanted, "{uses_sockets} {entry:?} {policy:?} {net:?}");
     }
 }

@@ -224,7 +224,7 @@ pub(super) fn net<'t>(reader: &Reader<'t>, entry: &Entry<'_, 't>, layer: &mut su
         "tap" => layer.net.tap = Some(text(values::DEVICE, values::is_device_name)?),
         "link" => {
             let name = |text: &str| values::is_device_name(text).then(|| text.to_owned());
-            layer.net.link = Some(list(reader, entry, values::DEVICE, name)?);
+            layer.net.link = Some(list(reader, entry, "the name of a port of the machine, such as \"eth0\"", name)?);
         }
         "endpoints" => {
             for entry in reader.entries(value, key)? {

@@ -162,3 +162,12 @@ fn names_have_one_form() {
         assert_eq!(canonical_name(wrong), None, "{wrong}");
     }
 }
+
+#[test]
+fn frames_are_granted_port_by_port() {
+    let grants = Grants { link: alloc::vec!["eth0"], ..Grants::default() };
+    assert!(!grants.is_empty());
+    let policy = Policy::new(grants, None);
+    assert!(policy.link("eth0") && !policy.link("eth1") && !policy.link(""));
+    assert_eq!(policy.connect(Tcp, at("127.0.0.1:1")), DENIED);
+}
