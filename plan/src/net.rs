@@ -16,11 +16,16 @@ pub struct Policy<'a> {
     /// Whether everything is granted that stays on the machine (loopback addresses, any port).
     pub loopback: bool,
     /// Ports of the machine whose frames the app may send and receive, by `mwasm:net/link`. If there are any, the network card is the app's
-    /// as a whole, and there are no sockets.
-    pub link: Vec<&'a str>,
+    /// as a whole, and there are no sockets. Names with spaces between: a list would cost code in images that have no network.
+    pub link: &'a str,
 }
 
-impl Policy<'_> {
+impl<'a> Policy<'a> {
+    /// The ports whose frames are granted.
+    pub fn links(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.link.split_ascii_whitespace()
+    }
+
     /// Whether nothing at all is granted, so that no part of a network is needed.
     pub fn is_empty(&self) -> bool {
         self.listen.is_empty() && self.connect.is_empty() && !self.loopback && self.link.is_empty()

@@ -77,6 +77,8 @@ pub struct Settings {
     listen: Vec<Listen>,
     connect: Vec<String>,
     loopback: bool,
+    /// As the plan has it.
+    link: String,
     net: NetLayer,
     addresses: (Ipv4, Ipv6),
     http: Http,
@@ -134,6 +136,7 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
         listen: ports(listening.into_iter().chain(granted)),
         connect,
         loopback: flags.loopback,
+        link: layer.net.link.clone().unwrap_or_default().join(" "),
         addresses,
         net: NetLayer { tap, ..layer.net },
         http,
@@ -221,7 +224,7 @@ impl Settings {
                 listen: self.listen.clone(),
                 connect: self.connect.iter().filter_map(|grant| Connect::parse(grant)).collect(),
                 loopback: self.loopback,
-                link: self.net.link.iter().flatten().map(String::as_str).collect(),
+                link: &self.link,
             },
             net: self.net.net(self.addresses, self.http),
             network: &[],
@@ -232,10 +235,9 @@ impl Settings {
 
     /// An app that is given frames has the card as a whole: no stack is there for anything else.
     fn check_link(&self) -> Result<()> {
-        let Some(port) = self.net.link.iter().flatten().next() else { return Ok(()) };
         let has_sockets = !self.listen.is_empty() || !self.connect.is_empty() || self.start.is_served();
-        if has_sockets {
-            let message = format!("the app is granted the frames of {port}, and sockets beside them");
+        if has_sockets && !self.link.is_empty() {
+            let message = format!("the app is granted the frames of {}, and sockets beside them", self.link);
             let help = "frames take the network card as a whole: grant [net] link, or [net] listen and connect";
             return Err(Problem::new(message).help(help).into());
         }
@@ -365,9 +367,9 @@ mod tests {
             let exports = Surface { exports: exports.iter().map(item).collect(), ..Surface::default() };
             let report = &mut Report::new(Target::Xen, Arch::X86_64);
             let configured = configure("app", &exports, layer, Flags::default(), report);
-            configured.map(|settings| settings.plan(Provenance::default()).policy.link.len())
+            configured.map(|settings| settings.plan(Provenance::default()).policy.link.to_owned())
         };
-        assert_eq!(link(&[], &[]).unwrap(), 1);
+        assert_eq!(link(&[], &[]).unwrap(), "eth0");
         for (listen, exports) in [(&["tcp:80"][..], &[][..]), (&[], &["wasi:http/handler@0.3.0"])] {
             let error = link(listen, exports).unwrap_err().to_string();
             assert!(error.contains("eth0"), "{error}");

@@ -125,7 +125,7 @@ fn only_who_is_granted_something_has_the_network() {
         (true, run, granted.clone(), Net::default(), &[4, 6, 8]),
         (true, run, granted.clone(), tap.clone(), &[4, 7, 8]),
         (true, run, Policy { loopback: true, ..Policy::default() }, Net::default(), &[4, 6, 8]),
-        (true, run, Policy { link: vec!["eth0"], ..Policy::default() }, tap.clone(), &[4, 8, 10]),
+        (true, run, Policy { link: "eth0", ..Policy::default() }, tap.clone(), &[4, 8, 10]),
         (false, run, granted.clone(), tap, &[8]),
         (false, serves, granted, Net::default(), &[6, 9]),
     ];

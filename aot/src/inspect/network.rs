@@ -30,7 +30,7 @@ impl Policy {
             listen: plan.policy.listen.iter().map(ToString::to_string).collect(),
             connect: plan.policy.connect.iter().map(ToString::to_string).collect(),
             loopback: plan.policy.loopback,
-            link: plan.policy.link.iter().map(ToString::to_string).collect(),
+            link: plan.policy.links().map(str::to_owned).collect(),
             endpoints: plan.net.endpoints.iter().map(|e| (e.name.to_owned(), e.place.to_string())).collect(),
         }
     }

@@ -142,7 +142,7 @@ impl Policy {
 
     /// As [`Policy::link`], without a word.
     pub fn may_link(&self, port: &str) -> bool {
-        self.grants.link.contains(&port)
+        self.grants.links().any(|granted| granted == port)
     }
 
     /// Remembers the addresses that a name has: what is granted by that name, is granted at these.

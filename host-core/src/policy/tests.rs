@@ -165,9 +165,9 @@ fn names_have_one_form() {
 
 #[test]
 fn frames_are_granted_port_by_port() {
-    let grants = Grants { link: alloc::vec!["eth0"], ..Grants::default() };
+    let grants = Grants { link: "eth0 eth2", ..Grants::default() };
     assert!(!grants.is_empty());
     let policy = Policy::new(grants, None);
-    assert!(policy.link("eth0") && !policy.link("eth1") && !policy.link(""));
+    assert!(policy.link("eth0") && policy.link("eth2") && !policy.link("eth1") && !policy.link(""));
     assert_eq!(policy.connect(Tcp, at("127.0.0.1:1")), DENIED);
 }
