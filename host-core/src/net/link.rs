@@ -264,11 +264,12 @@ mod tests {
     #[test]
     fn events_are_what_differs() {
         let told = |before: &[LinkPort], now: &[LinkPort]| Vec::from(differences(before, now));
-        let (one, other) = (port("eth0", true), port("eth1", true));
-        assert_eq!(told(&[one.clone()], &[one.clone()]), []);
-        assert_eq!(told(&[], &[one.clone()]), [Event::Added(one.clone().into())]);
-        assert_eq!(told(&[one.clone()], &[port("eth0", false)]), [Event::Changed(port("eth0", false).into())]);
-        let exchanged = [Event::Removed("eth0".into()), Event::Added(other.clone().into())];
-        assert_eq!(told(&[one], &[other]), exchanged);
+        let [one, down, other] = [("eth0", true), ("eth0", false), ("eth1", true)].map(|(name, up)| [port(name, up)]);
+        let event = |kind: fn(Port) -> Event, ports: &[LinkPort; 1]| kind(ports[0].clone().into());
+        assert_eq!(told(&one, &one), []);
+        assert_eq!(told(&[], &one), [event(Event::Added, &one)]);
+        assert_eq!(told(&one, &down), [event(Event::Changed, &down)]);
+        let exchanged = [Event::Removed("eth0".into()), event(Event::Added, &other)];
+        assert_eq!(told(&one, &other), exchanged);
     }
 }
