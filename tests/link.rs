@@ -21,6 +21,8 @@ const CABLE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHO
 const MACHINE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4002);
 /// What is transferred each way, in bytes.
 const BULK_BYTES: usize = 1 << 20;
+/// How often Linux asks who has an address before a test gives up, each for a second.
+const PINGS: u32 = 60;
 /// The most that curl may take, in seconds: TCP waits long where much is lost.
 const PATIENCE_S: &str = "200";
 
@@ -118,5 +120,102 @@ fn a_desktop_image_on_a_tap_device() -> Result<()> {
         ensure!(unreachable.code != Some(0), "curl got an answer through a cable that is unplugged");
         ip("link set mwasm1 up")?;
         transfer().context("after the cable was plugged in again")
+    })
+}
+
+/// The network card as an app's own: examples/link answers ARP, sees its port go and come, and is refused what it was not granted.
+#[test]
+fn an_app_answers_arp_itself() -> Result<()> {
+    let neighbour = || -> Result<String> {
+        // Nobody answers the ping; to send it, Linux has to ask who has the address.
+        let _ = run(Command::new("ping").args(["-c", "1", "-W", "1", GUEST]), &[])?;
+        let found = succeed(Command::new("ip").args(["neigh", "show", GUEST]))?;
+        Ok(String::from_utf8_lossy(&found.stdout).into_owned())
+    };
+    for is_image in [false, true] {
+        inside(|| {
+            persistent_tap("mwasm2")?;
+            let directory = tempfile::tempdir()?;
+            let [manifest, image] = ["mwasm.toml", "image"].map(|name| directory.path().join(name));
+            fs::write(&manifest, "[net]\nlink = [\"eth0\"]\ntap = \"mwasm2\"\n")?;
+            let mut mwasm = Command::new(mwasm()?);
+            let app = guest("link")?;
+            let machine = if is_image {
+                mwasm.arg("aot").arg(app).args(["--target", "desktop", "-m"]).arg(&manifest).arg("-o").arg(&image);
+                succeed(mwasm.args(["--", GUEST]))?;
+                Running::start(&mut Command::new(&image), &[])?
+            } else {
+                Running::start(mwasm.arg("run").arg(app).arg("-m").arg(&manifest).args(["--", GUEST]), &[])?
+            };
+            let port = String::from_utf8_lossy(&machine.wait_for(b" up\n")?).into_owned();
+            let mac = port.split(' ').nth(2).context("a port without an address")?.to_owned();
+            let found = neighbour()?;
+            ensure!(found.contains(&mac), "wanted {mac}, found {found:?}");
+            ip("link del mwasm2")?;
+            machine.wait_for(b"removed eth0\n")?;
+            persistent_tap("mwasm2")?;
+            let port = String::from_utf8_lossy(&machine.wait_for(b"added eth0")?).into_owned();
+            ensure!(port.contains("added eth0"), "{port}");
+            let found = neighbour()?;
+            ensure!(found.contains("lladdr"), "after the port came back: found {found:?}");
+            Ok(())
+        })
+        .with_context(|| if is_image { "the image" } else { "mwasm run" })?;
+    }
+    Ok(())
+}
+
+/// The same on bare metal, with its network card.
+#[test]
+fn a_machine_answers_arp_by_its_app() -> Result<()> {
+    inside(|| {
+        let directory = tempfile::tempdir()?;
+        let [manifest, image] = ["mwasm.toml", "image"].map(|name| directory.path().join(name));
+        fs::write(&manifest, "[net]\nlink = [\"eth0\"]\n")?;
+        let mut aot = Command::new(mwasm()?);
+        aot.arg("aot").arg(guest("link")?).args(["--target", "xen", "-m"]).arg(&manifest).arg("-o").arg(&image);
+        succeed(aot.args(["--", GUEST]))?;
+        let _site = boot(&image, Faults::default())?;
+        let mut found = String::new();
+        for _ in 0..PINGS {
+            let _ = run(Command::new("ping").args(["-c", "1", "-W", "1", GUEST]), &[])?;
+            let shown = succeed(Command::new("ip").args(["neigh", "show", GUEST]))?;
+            found = String::from_utf8_lossy(&shown.stdout).into_owned();
+            if found.contains("lladdr") {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("nobody answered: {found:?}")
+    })
+}
+
+/// Frames are granted by name, alone, and told.
+#[test]
+fn frames_are_a_grant() -> Result<()> {
+    inside(|| {
+        persistent_tap("mwasm3")?;
+        let directory = tempfile::tempdir()?;
+        let [manifest, image] = ["mwasm.toml", "image"].map(|name| directory.path().join(name));
+        let build = |net: &str| {
+            fs::write(&manifest, format!("[net]\ntap = \"mwasm3\"\n{net}"))?;
+            let mut aot = Command::new(mwasm()?);
+            aot.arg("aot").arg(guest("link")?).args(["--target", "desktop", "-m"]).arg(&manifest).arg("-o").arg(&image);
+            run(aot.args(["--", GUEST]), &[])
+        };
+        let both = build("link = [\"eth0\"]\nlisten = [\"tcp:80\"]\n")?;
+        ensure!(both.code == Some(1) && both.errors().contains("as a whole"), "{both:?}");
+        for net in ["link = [\"eth1\"]\n", "listen = [\"tcp:80\"]\n", ""] {
+            ensure!(build(net)?.code == Some(0), "{net}");
+            let ran = run(&mut Command::new(&image), &[])?;
+            let told = String::from_utf8_lossy(&ran.stdout).into_owned();
+            ensure!(ran.code == Some(1) && told == "eth0 is not granted\n" || net.is_empty(), "{net}: {ran:?}");
+            ensure!(ran.code != Some(0), "{net}: {ran:?}");
+        }
+        ensure!(build("link = [\"eth0\"]\n")?.code == Some(0), "a grant of eth0");
+        let told = succeed(Command::new(mwasm()?).args(["inspect", "--format", "json"]).arg(&image))?;
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout)?;
+        let link = told.pointer("/image/policy/link");
+        ensure!(link == Some(&serde_json::json!(["eth0"])), "{told}");
+        Ok(())
     })
 }

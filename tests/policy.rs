@@ -1,7 +1,8 @@
 //! What was granted is compiled in: an image prints it back, refuses all else, and has no network where it may reach nothing.
 
 use anyhow::{Context, Result, ensure};
-use mwasm_tests::process::{Ran, run, succeed};
+use mwasm_tests::net::namespace::{inside, ip};
+use mwasm_tests::process::{Ran, Running, run, succeed};
 use mwasm_tests::{guest, mwasm};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -93,4 +94,35 @@ fn who_may_reach_nothing_has_no_network() -> Result<()> {
         ensure!(ran.code == Some(1), "{target}: wanted an error of the app's, found {ran:?}");
     }
     Ok(())
+}
+
+/// `mwasm run` with nothing said of the network once served on every address of the machine. Without a grant only programs on the machine
+/// are answered, and a person is told how to let others in.
+#[test]
+fn who_grants_nothing_serves_this_machine_alone() -> Result<()> {
+    const HERE: [&str; 2] = ["127.0.0.1", "[::1]"];
+    const ELSEWHERE: &str = "10.99.0.1";
+    let code = |host: &str| -> Result<Option<i32>> {
+        let url = format!("http://{host}:8080/");
+        Ok(run(Command::new("curl").args(["-s", "-o", "/dev/null", "-m", "60", &url]), &[])?.code)
+    };
+    inside(|| {
+        ip(&format!("addr add {ELSEWHERE}/24 dev lo"))?;
+        for (grants, told, elsewhere) in [
+            (&[][..], "to this machine only: let others in with -p 8080:8080", 7),
+            (&["--connect", "tcp:10.0.0.1:7"], "to this machine only", 7),
+            (&["-p", "8080:8080"], "serving http://", 0),
+        ] {
+            let app = guest("http-rust")?;
+            let server = Running::start(Command::new(mwasm()?).arg("run").args(grants).arg(app), &[])?;
+            server.wait_for_error(told.as_bytes())?;
+            for here in HERE {
+                ensure!(code(here)? == Some(0), "{grants:?}: no answer at {here}");
+            }
+            // 7: curl was refused the connection.
+            let found = code(ELSEWHERE)?;
+            ensure!(found == Some(elsewhere), "{grants:?}: curl ended with {found:?} at {ELSEWHERE}");
+        }
+        Ok(())
+    })
 }

@@ -13,9 +13,20 @@ use wasmtime::{Config, Engine};
 /// The version of Wasmtime, which an image and its host object share.
 pub const WASMTIME_VERSION: &str = "48.0.8";
 
-/// The settings for an app that is compiled for `arch`; `concurrency` for one that uses the component model's async, `paged_data` for
-/// one whose data is to be mapped.
-pub fn config(arch: Arch, concurrency: bool, paged_data: bool) -> Result<Config> {
+/// What of an app decides how it is compiled, beside the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// It uses the component model's async.
+    pub concurrency: bool,
+    /// Its data is to be mapped.
+    pub paged_data: bool,
+    /// Its instructions are to be counted.
+    pub metered: bool,
+}
+
+/// The settings for an app of this kind that is compiled for `arch`.
+pub fn config(arch: Arch, app: Traits) -> Result<Config> {
+    let Traits { concurrency, paged_data, metered } = app;
     let mut config = Config::new();
     config.target(arch.triple()).map_err(error)?;
     config.wasm_component_model(true);
@@ -25,6 +36,7 @@ pub fn config(arch: Arch, concurrency: bool, paged_data: bool) -> Result<Config>
     // the host would panic.
     config.wasm_gc(false);
     config.memory_init_cow(paged_data);
+    config.consume_fuel(metered);
     config.generate_address_map(false);
     config.native_unwind_info(false);
     config.debug_symbols(false);
@@ -38,8 +50,8 @@ pub fn config(arch: Arch, concurrency: bool, paged_data: bool) -> Result<Config>
 }
 
 /// A compiler with the settings of [`config`].
-pub fn compiler(arch: Arch, concurrency: bool, paged_data: bool) -> Result<Engine> {
-    Engine::new(&config(arch, concurrency, paged_data)?).map_err(error)
+pub fn compiler(arch: Arch, app: Traits) -> Result<Engine> {
+    Engine::new(&config(arch, app)?).map_err(error)
 }
 
 /// Wasmtime's errors as this crate passes them on.
@@ -49,13 +61,13 @@ pub fn error(error: wasmtime::Error) -> anyhow::Error {
 
 /// The WebAssembly features that apps may use.
 pub fn features() -> Result<WasmFeatures> {
-    Ok(compiler(Arch::X86_64, true, false)?.get_wasm_features())
+    Ok(compiler(Arch::X86_64, Traits { concurrency: true, ..Traits::default() })?.get_wasm_features())
 }
 
 /// Whether a valid component uses the component model's async: `async` functions, streams, futures, or the built-ins for them. It
 /// does if it is not valid without.
 pub fn uses_async(component: &[u8]) -> Result<bool> {
-    let without = compiler(Arch::X86_64, false, false)?.get_wasm_features();
+    let without = compiler(Arch::X86_64, Traits::default())?.get_wasm_features();
     Ok(Validator::new_with_features(without).validate_all(component).is_err())
 }
 
@@ -67,7 +79,7 @@ mod tests {
     fn both_architectures_have_a_compiler() {
         for arch in Arch::ALL {
             for concurrency in [false, true] {
-                compiler(arch, concurrency, false).unwrap();
+                compiler(arch, Traits { concurrency, ..Traits::default() }).unwrap();
             }
         }
     }
@@ -84,7 +96,7 @@ mod tests {
         let module = wat::parse_str(module).unwrap();
         let error = Validator::new_with_features(features().unwrap()).validate_all(&module).map(drop).unwrap_err();
         assert!(error.message().contains("gc proposal"), "{error}");
-        assert!(compiler(Arch::X86_64, false, false).unwrap().precompile_module(&module).is_err());
+        assert!(compiler(Arch::X86_64, Traits::default()).unwrap().precompile_module(&module).is_err());
     }
 
     #[test]

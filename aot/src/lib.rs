@@ -113,7 +113,7 @@ pub fn build(request: Request<'_>, out: &Path, watch: &mut dyn Watch) -> Result<
     let app = prune::prune(app, &mut report)?;
     imports::check(&app, &report)?;
     watch.begins("compile");
-    let native = compile::compile(&app, arch, &mut report)?;
+    let native = compile::compile(&app, arch, settings.is_metered(), &mut report)?;
     watch.begins("fuse");
     let imports = report.kept_imports();
     let mut plan = settings.plan(Provenance {

@@ -4,6 +4,7 @@
 //! therefore both start from [`configure`]; what it leaves alone has the default for 64-bit targets with virtual memory and native
 //! signals: 4 GiB reservations with guard regions, so that a bounds check costs no instruction.
 
+use mwasm_plan::net::Http;
 use mwasm_plan::tunables::HOST_STACK_BYTES;
 use wasmtime::Config;
 
@@ -26,6 +27,11 @@ pub fn configure(config: &mut Config, stack_bytes: u64, paged_data: bool, concur
     config.generate_address_map(false);
     config.native_unwind_info(false);
     config.debug_symbols(false);
+}
+
+/// Has the app's code count instructions, if the plan bounds them. An app was compiled with the same setting, or the engine refuses it.
+pub fn meter(config: &mut Config, http: &Http) {
+    config.consume_fuel(http.max_instructions > 0);
 }
 
 /// Tells Wasmtime which instructions this processor has, on hosts that have no operating system to ask.

@@ -223,6 +223,12 @@ impl Reactor {
         }
     }
 
+    /// Wakes those for whom something has come, without waiting: for a future that is woken again and again, so that nobody parks. That
+    /// somebody asked for the end is seen by those who park.
+    pub fn glance(&self) {
+        let _ = self.park(Some(0));
+    }
+
     /// Parks once, and wakes whoever it was for.
     fn park(&self, grace_until_ns: Option<u64>) -> Result<(), Stopped> {
         let (mut deadline_ns, mut interest) = self.waiters.lock().next();

@@ -48,6 +48,11 @@ impl Method {
         })
     }
 
+    /// Whether several such requests do what one does (RFC 9110, section 9.2.2).
+    pub fn is_idempotent(&self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Put | Self::Delete | Self::Options | Self::Trace)
+    }
+
     /// Its name.
     pub fn as_str(&self) -> &str {
         match self {

@@ -63,6 +63,7 @@ mod checksum;
 mod connection;
 mod handshake;
 mod inner;
+mod links;
 mod listener;
 mod packet;
 mod port;
@@ -78,5 +79,6 @@ mod tcp;
 mod time;
 mod udp;
 
+pub use links::{OpenCard, RawCard};
 pub use stack::Stack;
 pub use statistics::Statistics;

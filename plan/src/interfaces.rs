@@ -35,6 +35,7 @@ const fn network(name: &'static str, version: &'static str) -> Interface {
 /// All interfaces, sorted by name and version.
 pub const INTERFACES: &[Interface] = &[
     network("mwasm:net/endpoints", "0.1"),
+    network("mwasm:net/link", "0.1"),
     row("mwasm:wave/print", "0.1"),
     row("wasi:cli/environment", "0.2"),
     row("wasi:cli/environment", "0.3"),

@@ -15,12 +15,20 @@ pub struct Policy<'a> {
     pub connect: Vec<Connect<'a>>,
     /// Whether everything is granted that stays on the machine (loopback addresses, any port).
     pub loopback: bool,
+    /// Ports of the machine whose frames the app may send and receive, by `mwasm:net/link`. If there are any, the network card is the app's
+    /// as a whole, and there are no sockets. Names with spaces between: a list would cost code in images that have no network.
+    pub link: &'a str,
 }
 
-impl Policy<'_> {
+impl<'a> Policy<'a> {
+    /// The ports whose frames are granted.
+    pub fn links(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.link.split_ascii_whitespace()
+    }
+
     /// Whether nothing at all is granted, so that no part of a network is needed.
     pub fn is_empty(&self) -> bool {
-        self.listen.is_empty() && self.connect.is_empty() && !self.loopback
+        self.listen.is_empty() && self.connect.is_empty() && !self.loopback && self.link.is_empty()
     }
 }
 
@@ -224,6 +232,9 @@ pub struct Http {
     pub max_head_bytes: u32,
     /// The largest body of a request, in bytes; a larger one is answered 413.
     pub max_body_bytes: u64,
+    /// The most WebAssembly instructions that the app may execute for a request; then 503, and the instance is thrown away. 0: any number,
+    /// in code that does not count. An app whose instructions are counted gives way to other requests while it computes.
+    pub max_instructions: u64,
     /// How long the head or a piece of the body may take to come, in milliseconds; then 408.
     pub receive_timeout_ms: u32,
     /// How long a client may take nothing of an answer, in milliseconds; then the connection is cut.
@@ -256,6 +267,7 @@ impl Default for Http {
             max_connections: 1024,
             max_head_bytes: 16 << 10,
             max_body_bytes: 1 << 30,
+            max_instructions: 0,
             receive_timeout_ms: 30_000,
             send_timeout_ms: 30_000,
             idle_timeout_ms: 75_000,

@@ -23,6 +23,8 @@ pub const PORT_ENTROPY: &str = "mwasm_port_entropy";
 pub const PORT_NETWORK: &str = "mwasm_port_network";
 /// Opens our stack over the TAP device that the plan names, in place of [`PORT_NETWORK`]; only desktop hosts have it.
 pub const PORT_NETWORK_TAP: &str = "mwasm_port_network_tap";
+/// Opens the machine's network card for the app itself, without a stack, in place of [`PORT_NETWORK`].
+pub const PORT_LINK: &str = "mwasm_port_link";
 /// Registers a resource of an interface that stands on the network, in an image without one.
 pub const REFUSED_RESOURCE: &str = "mwasm:refused#resource";
 /// Registers a function of such an interface: it answers with the interface's own error.

@@ -25,6 +25,7 @@ extern crate alloc;
 pub mod fake;
 #[cfg(feature = "fake")]
 pub mod faulty;
+pub mod links;
 pub mod net_device;
 pub mod network;
 mod zeroed;

@@ -15,6 +15,7 @@
 //! Dropping a socket closes it: what was sent is delivered first, as `close(2)` does. Types say what can be done in a state: an
 //! address is bound ([`Network::bind_tcp`]), and the [`TcpBound`] becomes a [`TcpListener`] or a [`TcpStream`].
 
+use crate::links::Links;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -129,6 +130,10 @@ pub trait Network: Send + Sync {
     /// The addresses that the machine itself knows for a name (`/etc/hosts`).
     fn hosts(&self, _name: &str) -> Vec<IpAddr> {
         Vec::new()
+    }
+    /// The ports, where this network is those and no sockets.
+    fn links(&self) -> Option<&dyn Links> {
+        None
     }
     /// Reserves a local address for TCP. Port 0 is any free one.
     fn bind_tcp(&self, local: SocketAddr) -> Result<Box<dyn TcpBound>, NetError>;

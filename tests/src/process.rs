@@ -93,14 +93,12 @@ impl Running {
 
     /// Waits until standard output holds `text`; returns all of it so far.
     pub fn wait_for(&self, text: &[u8]) -> Result<Vec<u8>> {
-        let mut seen = Vec::new();
-        while !seen.windows(text.len()).any(|window| window == text) {
-            match self.stdout.recv_timeout(HANG) {
-                Ok(bytes) => seen.extend(bytes),
-                Err(_) => bail!("it ended or hung before it printed {:?}; it printed {:?}", lossy(text), lossy(&seen)),
-            }
-        }
-        Ok(seen)
+        wait_for(&self.stdout, text)
+    }
+
+    /// As [`Running::wait_for`], on standard error.
+    pub fn wait_for_error(&self, text: &[u8]) -> Result<Vec<u8>> {
+        wait_for(&self.stderr, text)
     }
 
     /// Waits for the end.
@@ -130,6 +128,17 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn wait_for(from: &mpsc::Receiver<Vec<u8>>, text: &[u8]) -> Result<Vec<u8>> {
+    let mut seen = Vec::new();
+    while !seen.windows(text.len()).any(|window| window == text) {
+        match from.recv_timeout(HANG) {
+            Ok(bytes) => seen.extend(bytes),
+            Err(_) => bail!("it ended or hung before it printed {:?}; it printed {:?}", lossy(text), lossy(&seen)),
+        }
+    }
+    Ok(seen)
 }
 
 fn lossy(bytes: &[u8]) -> String {

@@ -211,7 +211,8 @@ mod tests {
         (func (export "run") (canon lift (core func $i "run"))))"#;
 
     fn metadata(text: &str) -> Vec<u8> {
-        let compiler = engine::compiler(Arch::X86_64, true, false).unwrap();
+        let compiler =
+            engine::compiler(Arch::X86_64, engine::Traits { concurrency: true, ..Default::default() }).unwrap();
         let cwasm = compiler.precompile_component(&wat::parse_str(text).unwrap()).unwrap();
         let file = object::File::parse(&*cwasm).unwrap();
         file.section_by_name(".wasmtime.info").unwrap().data().unwrap().to_vec()

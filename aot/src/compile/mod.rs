@@ -9,7 +9,7 @@ mod slim;
 pub use metadata::{Import, Item, Kind};
 
 use crate::app::App;
-use crate::engine;
+use crate::engine::{self, Traits};
 use crate::report::{Report, Stage};
 use crate::target::Arch;
 use anyhow::{Context, Result};
@@ -43,17 +43,18 @@ pub struct Function {
     pub bytes: u64,
 }
 
-/// Compiles the app.
-pub fn compile(app: &App, arch: Arch, report: &mut Report) -> Result<Native> {
+/// Compiles the app, `metered` if its instructions are to be counted.
+pub fn compile(app: &App, arch: Arch, metered: bool, report: &mut Report) -> Result<Native> {
     let concurrency = engine::uses_async(&app.component)?;
     let paged_data = data_bytes(&app.component)? >= PAGED_DATA_BYTES;
-    let mut config = engine::config(arch, concurrency, paged_data)?;
+    let traits = Traits { concurrency, paged_data, metered };
+    let mut config = engine::config(arch, traits)?;
     config.debug_symbols(true);
     let compiler = Engine::new(&config).map_err(engine::error)?;
     let symbolic =
         compiler.precompile_component(&app.component).map_err(engine::error).context("cannot compile the app")?;
     let functions = functions(&symbolic)?;
-    let (cwasm, imports) = slim::slim(&symbolic, arch, concurrency, paged_data)?;
+    let (cwasm, imports) = slim::slim(&symbolic, arch, traits)?;
     let kind = if concurrency { "uses the component model's async" } else { "uses no async" };
     let stage = Stage::new("compile", app.component.len(), cwasm.len());
     report.stage(stage.note(format!("for {arch}: {} functions; {kind}", functions.len())));
@@ -105,7 +106,7 @@ mod tests {
     fn compiled(text: &str, arch: Arch) -> Native {
         let component = wat::parse_str(text).unwrap();
         let app = App { name: "app".into(), sha256: String::new(), component };
-        compile(&app, arch, &mut Report::new(Target::Desktop, arch)).unwrap()
+        compile(&app, arch, false, &mut Report::new(Target::Desktop, arch)).unwrap()
     }
 
     const TEXT: &str = r#"(component

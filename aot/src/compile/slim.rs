@@ -5,7 +5,7 @@
 //! its own. So the settings of an (empty) app compiled without symbols take their place.
 
 use super::metadata::{self, Import};
-use crate::engine;
+use crate::engine::{self, Traits};
 use crate::target::Arch;
 use anyhow::{Context, Result};
 use object::elf::{FileHeader64, SHT_NULL, SHT_PROGBITS, SHT_STRTAB, SHT_SYMTAB};
@@ -32,8 +32,8 @@ struct Kept<'a> {
 }
 
 /// The app without what no host reads, and the names of its imports.
-pub fn slim(cwasm: &[u8], arch: Arch, concurrency: bool, paged_data: bool) -> Result<(Vec<u8>, Vec<Import>)> {
-    let plain = engine::compiler(arch, concurrency, paged_data)?;
+pub fn slim(cwasm: &[u8], arch: Arch, traits: Traits) -> Result<(Vec<u8>, Vec<Import>)> {
+    let plain = engine::compiler(arch, traits)?;
     let plain = plain.precompile_component(EMPTY_COMPONENT).map_err(engine::error)?;
     let settings = kept(&plain)?.into_iter().find(|section| section.name == SETTINGS);
     let settings = settings.context("a precompiled app without settings")?.data;
@@ -169,11 +169,11 @@ mod tests {
     fn only_symbols_and_padding_go() {
         let component = wat::parse_str(ADD).unwrap();
         for (arch, concurrency) in [(Arch::X86_64, false), (Arch::X86_64, true), (Arch::Aarch64, false)] {
-            let mut config = engine::config(arch, concurrency, true).unwrap();
+            let mut config = engine::config(arch, Traits { concurrency, paged_data: true, metered: false }).unwrap();
             let plain = Engine::new(&config).unwrap().precompile_component(&component).unwrap();
             config.debug_symbols(true);
             let symbolic = Engine::new(&config).unwrap().precompile_component(&component).unwrap();
-            let (slim, _) = slim(&symbolic, arch, concurrency, true).unwrap();
+            let (slim, _) = slim(&symbolic, arch, Traits { concurrency, paged_data: true, metered: false }).unwrap();
             let list = |cwasm: &[u8]| -> Vec<_> {
                 let sections = kept(cwasm).unwrap();
                 sections

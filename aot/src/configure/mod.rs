@@ -8,6 +8,7 @@ pub mod embed;
 use crate::app::Surface;
 use crate::manifest::net::NetLayer;
 use crate::manifest::{Layer, merge};
+use crate::problem::Problem;
 use crate::report::{Report, Stage};
 use crate::target::Target;
 use anyhow::Result;
@@ -35,6 +36,8 @@ pub struct Flags {
     pub connect: Vec<String>,
     /// Whether everything is granted that stays on the machine.
     pub loopback: bool,
+    /// Whether an app that is served is so to this machine only: its port is no grant.
+    pub serve_here_only: bool,
     /// The TAP device of a desktop, in place of the manifest's.
     pub tap: Option<String>,
     /// Whether the host tells what it does.
@@ -74,6 +77,8 @@ pub struct Settings {
     listen: Vec<Listen>,
     connect: Vec<String>,
     loopback: bool,
+    /// As the plan has it.
+    link: String,
     net: NetLayer,
     addresses: (Ipv4, Ipv6),
     http: Http,
@@ -90,7 +95,11 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
     let default = Memory::default();
     let start = start(exports);
     let port = layer.http.port.unwrap_or_else(|| http_port(report.target, &flags.publish));
-    let served = start.is_served().then_some(Listen { protocol: Protocol::Tcp, port, host_port: port });
+    let served = (start.is_served() && !flags.serve_here_only).then_some(Listen {
+        protocol: Protocol::Tcp,
+        port,
+        host_port: port,
+    });
     let granted = layer.listen.unwrap_or_default().into_iter().chain(flags.listen).chain(served).chain(flags.publish);
     let mut connect = union(layer.connect.unwrap_or_default(), flags.connect);
     let mut listening = Vec::new();
@@ -104,6 +113,10 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
     let answers_once = exports.answers_once() && http.instances == Instances::Usual;
     if answers_once {
         http.instances = Instances::Fresh;
+    }
+    if !start.is_served() {
+        // Only a server counts instructions.
+        http.max_instructions = 0;
     }
     let addresses = layer.net.addresses()?;
     // A TAP device stands for the network card of a machine; only the desktop has none of its own.
@@ -123,11 +136,13 @@ pub fn configure(name: &str, exports: &Surface, layer: Layer, flags: Flags, repo
         listen: ports(listening.into_iter().chain(granted)),
         connect,
         loopback: flags.loopback,
+        link: layer.net.link.clone().unwrap_or_default().join(" "),
         addresses,
         net: NetLayer { tap, ..layer.net },
         http,
         verbose: flags.verbose || layer.verbose.unwrap_or_default(),
     };
+    settings.check_link()?;
     let mut row = settings.row();
     if answers_once && settings.start.is_served() {
         row.notes.push("each request gets a new instance: those of this language's toolchain answer one".to_owned());
@@ -209,12 +224,29 @@ impl Settings {
                 listen: self.listen.clone(),
                 connect: self.connect.iter().filter_map(|grant| Connect::parse(grant)).collect(),
                 loopback: self.loopback,
+                link: &self.link,
             },
             net: self.net.net(self.addresses, self.http),
             network: &[],
             verbose: self.verbose,
             provenance,
         }
+    }
+
+    /// An app that is given frames has the card as a whole: no stack is there for anything else.
+    fn check_link(&self) -> Result<()> {
+        let has_sockets = !self.listen.is_empty() || !self.connect.is_empty() || self.start.is_served();
+        if has_sockets && !self.link.is_empty() {
+            let message = format!("the app is granted the frames of {}, and sockets beside them", self.link);
+            let help = "frames take the network card as a whole: grant [net] link, or [net] listen and connect";
+            return Err(Problem::new(message).help(help).into());
+        }
+        Ok(())
+    }
+
+    /// Whether the app's instructions are counted.
+    pub fn is_metered(&self) -> bool {
+        self.http.max_instructions > 0
     }
 
     fn row(&self) -> Stage {
@@ -285,6 +317,14 @@ mod tests {
     }
 
     #[test]
+    fn who_serves_this_machine_only_is_granted_no_port() {
+        let flags = Flags { serve_here_only: true, ..Flags::default() };
+        let settings = configured_for(Target::Desktop, &["wasi:http/handler@0.3.0"], Layer::default(), flags);
+        let plan = settings.plan(Provenance::default());
+        assert_eq!((plan.net.http.port, plan.policy.listen), (8080, vec![]));
+    }
+
+    #[test]
     fn the_port_of_a_handler_is_the_manifests_or_one_that_is_published() {
         let serves = ["wasi:http/handler@0.3.0"];
         let published = |host_port, grant| Listen { host_port, ..port(grant) };
@@ -314,6 +354,25 @@ mod tests {
             let flags = Flags { tap: Some("tap1".into()), ..Flags::default() };
             let settings = configured_for(target, &[], layer, flags);
             assert_eq!(settings.plan(Provenance::default()).net.tap, tap);
+        }
+    }
+
+    /// There is one card, and it has one user.
+    #[test]
+    fn frames_are_granted_alone() {
+        let link = |listen: &[&str], exports: &[&str]| {
+            let mut layer = Layer { listen: Some(listen.iter().map(|l| port(l)).collect()), ..Layer::default() };
+            layer.net.link = Some(vec!["eth0".into()]);
+            let item = |name: &&str| Item { name: (*name).to_owned(), kind: "instance" };
+            let exports = Surface { exports: exports.iter().map(item).collect(), ..Surface::default() };
+            let report = &mut Report::new(Target::Xen, Arch::X86_64);
+            let configured = configure("app", &exports, layer, Flags::default(), report);
+            configured.map(|settings| settings.plan(Provenance::default()).policy.link.to_owned())
+        };
+        assert_eq!(link(&[], &[]).unwrap(), "eth0");
+        for (listen, exports) in [(&["tcp:80"][..], &[][..]), (&[], &["wasi:http/handler@0.3.0"])] {
+            let error = link(listen, exports).unwrap_err().to_string();
+            assert!(error.contains("eth0"), "{error}");
         }
     }
 

@@ -124,7 +124,11 @@ fn refusal(kind: Kind) -> &'static str {
 
 /// The openers of all ports that the app's interfaces stand on.
 fn ports(imports: &[Import], plan: &Plan<'_>, network: Network) -> Vec<&'static str> {
-    let opener = if plan.net.tap.is_empty() { names::PORT_NETWORK } else { names::PORT_NETWORK_TAP };
+    let opener = match (plan.policy.link.is_empty(), plan.net.tap.is_empty()) {
+        (false, _) => names::PORT_LINK,
+        (true, true) => names::PORT_NETWORK,
+        (true, false) => names::PORT_NETWORK_TAP,
+    };
     let rows = imports.iter().filter_map(|import| interfaces::find(&import.interface));
     let others = rows.flat_map(|row| row.ports).copied().filter(|port| *port != names::PORT_NETWORK);
     let mut ports: Vec<&str> = others.chain((network == Network::Given).then_some(opener)).collect();

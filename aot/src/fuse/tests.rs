@@ -36,7 +36,8 @@ fn host(arch: Arch) -> Vec<u8> {
     function(names::PORT_NETWORK_TAP, 7);
     function(names::START_RUN, 8);
     function(names::START_SERVE_02, 9);
-    function(names::START_RUN_NETWORKED, 10);
+    function(names::PORT_LINK, 10);
+    function(names::START_RUN_NETWORKED, 11);
     let image = object.add_symbol(Symbol {
         name: names::IMAGE.as_bytes().to_vec(),
         value: 0,
@@ -73,7 +74,7 @@ fn native(arch: Arch, function: &str) -> Native {
             (core instance (instantiate $m (with "" (instance (export "exit" (func $exit)))))))"#
     );
     let app = App { name: "app".into(), sha256: String::new(), component: wat::parse_str(text).unwrap() };
-    crate::compile::compile(&app, arch, &mut Report::new(Target::Desktop, arch)).unwrap()
+    crate::compile::compile(&app, arch, false, &mut Report::new(Target::Desktop, arch)).unwrap()
 }
 
 fn fused(target: Target, arch: Arch) -> Image {
@@ -108,7 +109,7 @@ fn socket_app(arch: Arch) -> Native {
         (core module $m (import "" "create" (func $create)) (func (export "run") (call $create)))
         (core instance (instantiate $m (with "" (instance (export "create" (func $create)))))))"#;
     let app = App { name: "app".into(), sha256: String::new(), component: wat::parse_str(text).unwrap() };
-    crate::compile::compile(&app, arch, &mut Report::new(Target::Desktop, arch)).unwrap()
+    crate::compile::compile(&app, arch, false, &mut Report::new(Target::Desktop, arch)).unwrap()
 }
 
 /// The network comes with a grant, not with an import: real functions and the port, or a refusal and no port.
@@ -119,12 +120,14 @@ fn only_who_is_granted_something_has_the_network() {
     let tap = Net { tap: "tap0", ..Net::default() };
     let serves = Entry::Serve02("wasi:http/incoming-handler@0.2.3");
     let run = Entry::None;
-    // 4: the function, 5: its refusal, 6: the port, 7: the port on a TAP device; 8, 9: the start.
+    // 4: the function, 5: its refusal, 6: the port, 7: the port on a TAP device; 8, 9: the start; 10: the port of frames;
+    // 11: the start of a program with a network.
     let table = [
         (true, run, Policy::default(), Net::default(), &[5, 8][..]),
-        (true, run, granted.clone(), Net::default(), &[4, 6, 8]),
-        (true, run, granted.clone(), tap.clone(), &[4, 7, 8]),
-        (true, run, Policy { loopback: true, ..Policy::default() }, Net::default(), &[4, 6, 8]),
+        (true, run, granted.clone(), Net::default(), &[4, 6, 11]),
+        (true, run, granted.clone(), tap.clone(), &[4, 7, 11]),
+        (true, run, Policy { loopback: true, ..Policy::default() }, Net::default(), &[4, 6, 11]),
+        (true, run, Policy { link: "eth0", ..Policy::default() }, tap.clone(), &[4, 10, 11]),
         (false, run, granted.clone(), tap, &[8]),
         (false, serves, granted, Net::default(), &[6, 9]),
     ];
@@ -134,7 +137,7 @@ fn only_who_is_granted_something_has_the_network() {
         let plan = Plan { entry, policy: policy.clone(), net: net.clone(), ..Plan::default() };
         let image = fuse_with(host(arch), &native, &plan, Target::Desktop, arch).unwrap();
         let has = |fill: &u8| image.bytes.windows(24).any(|bytes| bytes == [*fill; 24]);
-        let found: Vec<u8> = (4..=9).filter(has).collect();
+        let found: Vec<u8> = (4..=11).filter(has).collect();
         assert_eq!(found, wanted, "{uses_sockets} {entry:?} {policy:?} {net:?}");
     }
 }

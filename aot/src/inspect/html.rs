@@ -162,6 +162,7 @@ fn write_decided(image: &Decided, out: &mut String) -> fmt::Result {
     for (name, place) in &image.policy.endpoints {
         fact(out, "endpoint", &format!("{name}: {place}"))?;
     }
+    fact(out, "frames of", &image.policy.link.join(" "))?;
     fact(out, "loopback", if image.policy.loopback { "all that stays on the machine" } else { "" })?;
     fact(out, "network", &image.network.as_ref().map_or_else(|| "none".to_owned(), SetUp::words))?;
     fact(out, "serves HTTP", &image.http.as_ref().map(Served::words).unwrap_or_default())?;

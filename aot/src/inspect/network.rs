@@ -17,6 +17,8 @@ pub struct Policy {
     pub connect: Vec<String>,
     /// Whether it may use all that stays on the machine.
     pub loopback: bool,
+    /// Ports whose frames it may send and receive.
+    pub link: Vec<String>,
     /// Places that it knows by name: name and place.
     pub endpoints: BTreeMap<String, String>,
 }
@@ -28,6 +30,7 @@ impl Policy {
             listen: plan.policy.listen.iter().map(ToString::to_string).collect(),
             connect: plan.policy.connect.iter().map(ToString::to_string).collect(),
             loopback: plan.policy.loopback,
+            link: plan.policy.links().map(str::to_owned).collect(),
             endpoints: plan.net.endpoints.iter().map(|e| (e.name.to_owned(), e.place.to_string())).collect(),
         }
     }
@@ -138,6 +141,8 @@ pub struct Served {
     pub max_head_bytes: u32,
     /// The largest body of a request, in bytes.
     pub max_body_bytes: u64,
+    /// The most WebAssembly instructions for a request; 0 for any number.
+    pub max_instructions: u64,
     /// How long a request may take to come, in milliseconds.
     pub receive_timeout_ms: u32,
     /// How long an answer may not be taken, in milliseconds.
@@ -150,8 +155,15 @@ impl Served {
     /// What a plan says of it; `None` for an app that is no handler.
     pub fn of(plan: &Plan<'_>) -> Option<Self> {
         let Http { port, instances, max_instances, max_requests, max_connections, .. } = plan.net.http;
-        let Http { max_head_bytes, max_body_bytes, receive_timeout_ms, send_timeout_ms, idle_timeout_ms, .. } =
-            plan.net.http;
+        let Http {
+            max_head_bytes,
+            max_body_bytes,
+            max_instructions,
+            receive_timeout_ms,
+            send_timeout_ms,
+            idle_timeout_ms,
+            ..
+        } = plan.net.http;
         let instances = match (instances, plan.entry) {
             (Instances::Shared, _) | (Instances::Usual, Entry::Serve03(_)) => "shared",
             (Instances::Pooled, _) | (Instances::Usual, _) => "pooled",
@@ -165,6 +177,7 @@ impl Served {
             max_connections,
             max_head_bytes,
             max_body_bytes,
+            max_instructions,
             receive_timeout_ms,
             send_timeout_ms,
             idle_timeout_ms,

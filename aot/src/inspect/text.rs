@@ -67,6 +67,9 @@ fn draw_decided(image: &Decided, out: &mut String) -> fmt::Result {
     if image.policy.loopback {
         row(out, "loopback", "all that stays on the machine")?;
     }
+    if !image.policy.link.is_empty() {
+        row(out, "frames of", &words(&image.policy.link))?;
+    }
     for (name, place) in &image.policy.endpoints {
         row(out, "endpoint", &format!("{name}: {place}"))?;
     }

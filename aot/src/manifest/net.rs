@@ -13,7 +13,8 @@ use mwasm_plan::net::{Buffers, Endpoint, Http, Instances, Ipv4, Ipv6, Listen, Ne
 use std::net::IpAddr;
 use toml::de::DeValue;
 
-const NET: &[&str] = &["listen", "connect", "address", "gateway", "dns", "hostname", "tap", "buffers", "endpoints"];
+const NET: &[&str] =
+    &["listen", "connect", "address", "gateway", "dns", "hostname", "tap", "buffers", "endpoints", "link"];
 const BUFFERS: &[&str] = &["receive", "send", "max-sockets"];
 const HTTP: &[&str] = &[
     "port",
@@ -23,6 +24,7 @@ const HTTP: &[&str] = &[
     "max-connections",
     "max-head",
     "max-body",
+    "max-instructions",
     "receive-timeout",
     "send-timeout",
     "idle-timeout",
@@ -58,6 +60,8 @@ pub struct NetLayer {
     pub max_sockets: Option<u32>,
     /// Places that the app knows by name, each as `mwasm_plan::net::Place` reads it. To name one is to grant it.
     pub endpoints: Vec<(String, String)>,
+    /// Ports whose frames the app may send and receive.
+    pub link: Option<Vec<String>>,
 }
 
 /// What a layer says in `[http]`; see [`Http`] for the meanings.
@@ -71,6 +75,7 @@ pub struct HttpLayer {
     pub max_connections: Option<u32>,
     pub max_head_bytes: Option<u32>,
     pub max_body_bytes: Option<u64>,
+    pub max_instructions: Option<u64>,
     pub receive_timeout_ms: Option<u32>,
     pub send_timeout_ms: Option<u32>,
     pub idle_timeout_ms: Option<u32>,
@@ -89,6 +94,7 @@ impl NetLayer {
             send_bytes: over.send_bytes.or(self.send_bytes),
             max_sockets: over.max_sockets.or(self.max_sockets),
             endpoints: merge(self.endpoints, over.endpoints),
+            link: over.link.or(self.link),
         }
     }
 
@@ -164,6 +170,7 @@ impl HttpLayer {
             max_connections: over.max_connections.or(self.max_connections),
             max_head_bytes: over.max_head_bytes.or(self.max_head_bytes),
             max_body_bytes: over.max_body_bytes.or(self.max_body_bytes),
+            max_instructions: over.max_instructions.or(self.max_instructions),
             receive_timeout_ms: over.receive_timeout_ms.or(self.receive_timeout_ms),
             send_timeout_ms: over.send_timeout_ms.or(self.send_timeout_ms),
             idle_timeout_ms: over.idle_timeout_ms.or(self.idle_timeout_ms),
@@ -181,6 +188,7 @@ impl HttpLayer {
             max_connections: self.max_connections.unwrap_or(default.max_connections),
             max_head_bytes: self.max_head_bytes.unwrap_or(default.max_head_bytes),
             max_body_bytes: self.max_body_bytes.unwrap_or(default.max_body_bytes),
+            max_instructions: self.max_instructions.unwrap_or(default.max_instructions),
             receive_timeout_ms: self.receive_timeout_ms.unwrap_or(default.receive_timeout_ms),
             send_timeout_ms: self.send_timeout_ms.unwrap_or(default.send_timeout_ms),
             idle_timeout_ms: self.idle_timeout_ms.unwrap_or(default.idle_timeout_ms),
@@ -214,6 +222,10 @@ pub(super) fn net<'t>(reader: &Reader<'t>, entry: &Entry<'_, 't>, layer: &mut su
         "dns" => layer.net.dns = Some(list(reader, entry, values::IP, values::ip)?),
         "hostname" => layer.net.hostname = Some(text("a name of letters, digits and '-'", values::is_host_name)?),
         "tap" => layer.net.tap = Some(text(values::DEVICE, values::is_device_name)?),
+        "link" => {
+            let name = |text: &str| values::is_device_name(text).then(|| text.to_owned());
+            layer.net.link = Some(list(reader, entry, "the name of a port of the machine, such as \"eth0\"", name)?);
+        }
         "endpoints" => {
             for entry in reader.entries(value, key)? {
                 let place = reader.text(entry.value, entry.key)?;
@@ -265,6 +277,10 @@ pub(super) fn http<'t>(reader: &Reader<'t>, entry: &Entry<'_, 't>, layer: &mut s
             http.max_head_bytes = Some(u32::try_from(size(reader, entry, MIN_HEAD_BYTES..=MAX_HEAD_BYTES)?)?);
         }
         "max-body" => http.max_body_bytes = Some(size(reader, entry, 0..=u64::MAX)?),
+        "max-instructions" => {
+            let most = i64::MAX.unsigned_abs();
+            http.max_instructions = Some(number(reader, entry, &format!("a number from 1 to {most}"), 1..=most)?);
+        }
         "receive-timeout" => http.receive_timeout_ms = Some(duration(reader, entry)?),
         "send-timeout" => http.send_timeout_ms = Some(duration(reader, entry)?),
         "idle-timeout" => http.idle_timeout_ms = Some(duration(reader, entry)?),

@@ -164,6 +164,8 @@ fn mistakes_have_a_line_and_advice() {
         ("[net]\nbuffers = { recieve = 1 }", 2, "unknown key 'recieve'", "did you mean 'receive'?"),
         ("[net.buffers]\nsend = \"1KiB\"", 2, "from 4096 to 1073741824 bytes, found '1KiB'", ""),
         ("[net.buffers]\nmax-sockets = 0", 2, "'max-sockets' must be a number from 1", ""),
+        ("[net]\nlink = [\"eth0\", \"a/b\"]", 2, "found 'a/b'", ""),
+        ("[http]\nmax-instructions = 0", 2, "'max-instructions' must be a number from 1", ""),
         ("[http]\nport = 65536", 2, "'port' must be a port from 1 to 65535", ""),
         ("[http]\ninstances = \"own\"", 2, "'instances' must be \"shared\", \"pooled\" or \"fresh\"", ""),
         ("[http]\nidle-timeout = 30", 2, "'idle-timeout' must be a time such as \"30s\"", ""),

@@ -184,6 +184,15 @@ fn mwasm_port_network(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(),
     network::open(ports, plan, network_device(&devices)?, || entropy::open(&devices))
 }
 
+/// Opens the network card for the app itself; the image's table refers to it when the app is granted frames.
+#[unsafe(no_mangle)]
+fn mwasm_port_link(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(), &'static str> {
+    plan.read_network()?;
+    let devices = with_devices(Devices::clone).ok_or("the machine's devices are not known")?;
+    network::open_raw(ports, network_device(&devices)?);
+    Ok(())
+}
+
 /// The machine's network device.
 fn network_device(devices: &Devices) -> Result<Arc<dyn NetDevice>, &'static str> {
     match devices.xen {

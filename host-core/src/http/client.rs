@@ -2,12 +2,18 @@
 //!
 //! Nothing goes on behind the app's back: the exchange is driven by whoever waits for something of it, be it the response, a piece of a
 //! body, or room for one ([`Exchange::poll_response`], [`Incoming`], [`Outgoing`]). The request waits in the connection's buffer until
-//! then, so that a head and a short body leave together. An exchange that is dropped closes its connection.
+//! then, so that a head and a short body leave together. An exchange that is dropped closes its connection, or leaves it for another
+//! exchange if both messages are whole and the server keeps it ([`Idle`]).
+//!
+//! A connection that was kept may turn out to be gone: servers end connections when they like. A request is then made once more, on a new
+//! connection, if that can do no harm: its method is idempotent, it has no body, and nothing of a response has come (RFC 9110,
+//! section 9.2.2).
 
+use super::idle::{Idle, Kept, Server};
 use super::{Failure, Inbox, Incoming, Outgoing, Wakers};
 use crate::reactor::{Reactor, Wait};
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
@@ -41,8 +47,22 @@ pub struct Timeouts {
 /// A connection that is being made.
 pub type Dial = Pin<Box<dyn Future<Output = Result<Box<dyn TcpStream>, NetError>> + Send>>;
 
+/// A request, and the way to its server.
+pub struct Route {
+    /// The request.
+    pub head: RequestHead,
+    /// A new connection, for when none is kept.
+    pub dial: Dial,
+    /// Whom it is to.
+    pub server: Server,
+    /// Where connections to it are kept; `None`: nowhere.
+    pub idle: Option<Arc<Idle>>,
+}
+
 /// A request and its response.
 pub struct Exchange {
+    /// Where the connection goes afterwards. Those who keep connections may be gone by then.
+    home: (Weak<Idle>, Server),
     reactor: Arc<Reactor>,
     clock: Arc<dyn Clock>,
     timeouts: Timeouts,
@@ -56,6 +76,16 @@ struct State {
     inbox: Inbox,
     /// Ends the wait for what comes next.
     timer: Option<(Awaited, Wait, u64)>,
+    /// What can be done if the connection, which had been kept, is of no use: until something of the response comes.
+    again: Option<Again>,
+    /// Whether the app has ended its request.
+    is_finished: bool,
+}
+
+/// A request that can be made once more.
+struct Again {
+    head: RequestHead,
+    dial: Dial,
 }
 
 enum Stage {
@@ -73,20 +103,32 @@ enum Awaited {
 }
 
 impl Exchange {
-    /// Begins a request on a connection that is being made. An error says that such a request cannot be sent, or that the connection
-    /// was refused at once.
+    /// Begins a request, on a connection that was kept or one that is being made. An error says that such a request cannot be sent, or
+    /// that the connection was refused at once.
     pub fn new(
         reactor: Arc<Reactor>,
         clock: Arc<dyn Clock>,
-        dial: Dial,
+        route: Route,
         timeouts: Timeouts,
-        head: &RequestHead,
         length: BodyLength,
     ) -> Result<Arc<Self>, Failure> {
-        let mut http = Connection::new(Limits { max_head_bytes: MAX_HEAD_BYTES, max_body_bytes: u64::MAX });
-        http.request(head, length)?;
-        let state = State { stage: Stage::Dialing(dial), http, inbox: Inbox::default(), timer: None };
-        let exchange = Arc::new(Self { reactor, clock, timeouts, wakers: Wakers::new(), state: Mutex::new(state) });
+        let Route { head, dial, server, idle } = route;
+        let (http, stage, again) = match idle.as_ref().and_then(|idle| idle.take(&server)) {
+            Some(Kept { stream, mut http }) => {
+                http.request(&head, length)?;
+                let is_harmless = head.method.is_idempotent() && length == BodyLength::None;
+                (http, Stage::Connected(stream), is_harmless.then_some(Again { head, dial }))
+            }
+            None => {
+                let mut http = new_connection();
+                http.request(&head, length)?;
+                (http, Stage::Dialing(dial), None)
+            }
+        };
+        let state = State { stage, http, inbox: Inbox::default(), timer: None, again, is_finished: false };
+        let home = (idle.as_ref().map(Arc::downgrade).unwrap_or_default(), server);
+        let (wakers, state) = (Wakers::new(), Mutex::new(state));
+        let exchange = Arc::new(Self { home, reactor, clock, timeouts, wakers, state });
         let state = &mut *exchange.state.lock();
         // A first step, so that the connection is under way while the app does something else.
         let _ = exchange.poll_connect(state, &mut Context::from_waker(Waker::noop()));
@@ -150,6 +192,7 @@ impl Exchange {
         {
             match ready!(stream.poll_send(state.http.to_send(), &mut self.wakers.join(context))) {
                 Ok(count) => state.http.sent(count),
+                Err(_) if state.begin_again() => ready!(self.poll_connect(state, context))?,
                 Err(error) => return Poll::Ready(Err(state.fail(error.into()))),
             }
         }
@@ -161,8 +204,13 @@ impl Exchange {
         ready!(self.poll_connect(state, context))?;
         let Stage::Connected(stream) = &state.stage else { return Poll::Pending };
         match stream.poll_receive(state.http.space(), &mut self.wakers.join(context)) {
+            // Whoever asked sends the request anew and comes back.
+            Poll::Ready(Ok(0) | Err(_)) if state.begin_again() => {}
             Poll::Ready(Ok(0)) => state.http.ended(),
-            Poll::Ready(Ok(count)) => state.http.filled(count),
+            Poll::Ready(Ok(count)) => {
+                state.http.filled(count);
+                state.again = None;
+            }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(state.fail(error.into()))),
             Poll::Pending => return self.poll_timer(state, awaited, context).map(Err),
         }
@@ -217,7 +265,40 @@ impl Exchange {
     }
 }
 
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        if !state.http.is_reusable() {
+            return;
+        }
+        let (idle, server) = &self.home;
+        if let (Some(idle), Stage::Connected(stream)) =
+            (idle.upgrade(), core::mem::replace(&mut state.stage, Stage::Failed(Failure::Over)))
+        {
+            let http = core::mem::replace(&mut state.http, new_connection());
+            idle.put(server.clone(), Kept { stream, http });
+        }
+    }
+}
+
+/// HTTP on a connection that has just been made.
+fn new_connection() -> Connection {
+    Connection::new(Limits { max_head_bytes: MAX_HEAD_BYTES, max_body_bytes: u64::MAX })
+}
+
 impl State {
+    /// Begins the request on a new connection, if it may be made once more.
+    fn begin_again(&mut self) -> bool {
+        let Some(Again { head, dial }) = self.again.take() else { return false };
+        let mut http = new_connection();
+        let begun = http.request(&head, BodyLength::None);
+        if begun.and_then(|()| if self.is_finished { http.finish(None) } else { Ok(()) }).is_err() {
+            return false;
+        }
+        (self.http, self.stage, self.timer) = (http, Stage::Dialing(dial), None);
+        true
+    }
+
     /// The exchange is over; its connection is closed.
     fn fail(&mut self, failure: Failure) -> Failure {
         self.stage = Stage::Failed(failure);
@@ -313,6 +394,7 @@ impl Outgoing for Exchange {
         state.check()?;
         let finished = state.http.finish(trailers).map_err(|error| state.fail(error.into()));
         finished?;
+        state.is_finished = true;
         let _ = self.poll_flush(state, &mut Context::from_waker(Waker::noop()));
         Ok(())
     }

@@ -12,6 +12,7 @@
 
 pub mod client;
 mod failure;
+pub mod idle;
 mod inbox;
 mod wakers;
 

@@ -111,6 +111,7 @@ fn run_plan(ports: &Ports, plan: &Plan<'static>) -> Result<Outcome> {
     }
     let mut config = Config::new();
     engine::configure(&mut config, plan.memory.stack_bytes, plan.memory.paged_data, engine::CONCURRENCY);
+    engine::meter(&mut config, &plan.net.http);
     engine::detect_features(&mut config);
     config.with_custom_code_memory(Some(Arc::new(code::InPlace)));
     config.with_host_stack(Arc::<stacks::Guarded>::default());

@@ -131,6 +131,20 @@ impl Policy {
         })
     }
 
+    /// Whether the app may send and receive frames of a port.
+    pub fn link(&self, port: &str) -> bool {
+        let granted: Result<(), NetError> = match self.may_link(port) {
+            true => Ok(()),
+            false => self.refuse(&|| format!("the app may not use the port {port}: grant it with [net] link")),
+        };
+        granted.is_ok()
+    }
+
+    /// As [`Policy::link`], without a word.
+    pub fn may_link(&self, port: &str) -> bool {
+        self.grants.links().any(|granted| granted == port)
+    }
+
     /// Remembers the addresses that a name has: what is granted by that name, is granted at these.
     pub fn found(&self, name: &str, addresses: &[IpAddr]) {
         let memory = &mut *self.memory.lock();

@@ -6,7 +6,7 @@ use mwasm_ports::fake::Machine;
 fn grants(listen: &[&str], connect: &[&'static str], loopback: bool) -> Grants<'static> {
     let listen = listen.iter().map(|grant| Listen::parse(grant).unwrap()).collect();
     let connect = connect.iter().map(|grant| Connect::parse(grant).unwrap()).collect();
-    Grants { listen, connect, loopback }
+    Grants { listen, connect, loopback, ..Grants::default() }
 }
 
 fn policy(listen: &[&str], connect: &[&'static str], loopback: bool) -> Policy {
@@ -161,4 +161,13 @@ fn names_have_one_form() {
     for wrong in ["", ".", "a..b", "a b", "a\u{1b}[31m", "ä.org", &"a".repeat(64), &["abcdefg"; 40].join(".")] {
         assert_eq!(canonical_name(wrong), None, "{wrong}");
     }
+}
+
+#[test]
+fn frames_are_granted_port_by_port() {
+    let grants = Grants { link: "eth0 eth2", ..Grants::default() };
+    assert!(!grants.is_empty());
+    let policy = Policy::new(grants, None);
+    assert!(policy.link("eth0") && policy.link("eth2") && !policy.link("eth1") && !policy.link(""));
+    assert_eq!(policy.connect(Tcp, at("127.0.0.1:1")), DENIED);
 }

@@ -4,6 +4,7 @@
 //! ([`Pool`]); an app that is not to be trusted with the remains of the request before gets a fresh one each time. An app that
 //! traps loses its instance, and the request that it was at; others do not notice.
 
+use super::meter::{Meter, is_used_up};
 use super::place::Place;
 use super::pool::{Lease, Pool};
 use super::report::Report;
@@ -45,6 +46,7 @@ pub(super) struct Handler02<'a> {
     /// How many requests may run or wait; and how many do.
     max_requests: usize,
     requests: Cell<usize>,
+    meter: Meter,
     report: Rc<Report>,
     /// What looks names up, once one instance has looked one up: it remembers them for all.
     resolver: RefCell<Option<Arc<dyn Resolve>>>,
@@ -75,6 +77,7 @@ impl<'a> Handler02<'a> {
             is_fresh: http.instances == Instances::Fresh,
             max_requests: http.max_requests as usize,
             requests: Cell::new(0),
+            meter: Meter::new(http.max_instructions),
             report,
             resolver: RefCell::new(None),
         })
@@ -85,6 +88,7 @@ impl<'a> Handler02<'a> {
         state.resolver.clone_from(&self.resolver.borrow());
         let mut store = Store::new(self.app.engine(), state);
         store.limiter(|state| &mut state.limits);
+        self.meter.set_up(&mut store)?;
         let instance = self.app.instantiate_async(&mut store).await?;
         let handle = instance.get_typed_func(&mut store, self.handle)?;
         Ok(Worker { store, handle })
@@ -137,7 +141,7 @@ impl Handler for Handler02<'_> {
                 return;
             }
         };
-        let result = worker.call(request, exchange).await;
+        let result = worker.call(request, exchange.clone(), self.meter).await;
         worker.drain().await;
         if let Some(resolver) = &worker.store.data().resolver {
             self.resolver.borrow_mut().get_or_insert_with(|| resolver.clone());
@@ -147,6 +151,9 @@ impl Handler for Handler02<'_> {
             Ok(()) => lease.discard(),
             Err(error) => {
                 self.tell(&error);
+                if is_used_up(&error) {
+                    Meter::reject(&exchange);
+                }
                 lease.discard();
             }
         }
@@ -154,7 +161,8 @@ impl Handler for Handler02<'_> {
 }
 
 impl Worker {
-    async fn call(&mut self, request: RequestHead, exchange: Arc<Exchange>) -> Result<()> {
+    async fn call(&mut self, request: RequestHead, exchange: Arc<Exchange>, meter: Meter) -> Result<()> {
+        meter.grant(&mut self.store)?;
         let table = &mut self.store.data_mut().table;
         let request = table.push(IncomingRequest::new(request, exchange.clone()))?;
         let outparam = table.push(ResponseOutparam(exchange))?;

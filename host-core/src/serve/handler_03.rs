@@ -5,6 +5,7 @@
 //! that come; otherwise a worker has one at a time. An app that traps loses the worker, and the requests that it was at; the next
 //! request makes another one.
 
+use super::meter::{Meter, is_used_up};
 use super::place::Place;
 use super::queue::Queue;
 use super::report::Report;
@@ -41,8 +42,8 @@ type Handle = TypedFunc<(Resource<Request>,), (core::result::Result<Resource<Res
 struct Job {
     request: RequestHead,
     exchange: Arc<Exchange>,
-    /// Dropped when nothing more will be done for it.
-    _done: oneshot::Sender<()>,
+    /// Told when the app is done with it, and dropped when nothing more will be done for it.
+    done: oneshot::Sender<()>,
 }
 
 /// An instance of the app.
@@ -77,6 +78,9 @@ pub(super) struct Handler03<'a> {
     /// How many requests may run or wait; and how many do.
     max_requests: usize,
     requests: Cell<usize>,
+    meter: Meter,
+    /// Whether the instance that was lost last had used up its instructions.
+    was_used_up: Cell<bool>,
     report: Rc<Report>,
     /// What looks names up, once one instance has looked one up: it remembers them for all.
     resolver: RefCell<Option<Arc<dyn Resolve>>>,
@@ -111,6 +115,8 @@ impl<'a> Handler03<'a> {
             first: RefCell::new(None),
             max_requests: http.max_requests as usize,
             requests: Cell::new(0),
+            meter: Meter::new(http.max_instructions),
+            was_used_up: Cell::new(false),
             report,
             resolver: RefCell::new(None),
         })
@@ -124,6 +130,7 @@ impl<'a> Handler03<'a> {
         state.resolver.clone_from(&self.resolver.borrow());
         let mut store = Store::new(self.app.engine(), state);
         store.limiter(|state| &mut state.limits);
+        self.meter.set_up(&mut store)?;
         let instance = self.app.instantiate_async(&mut store).await?;
         let handle = instance.get_typed_func(&mut store, self.handle)?;
         Ok(Worker { store, handle })
@@ -151,6 +158,7 @@ impl<'a> Handler03<'a> {
             self.resolver.borrow_mut().get_or_insert_with(|| resolver.clone());
         }
         if let Err(error) = worked.flatten() {
+            self.was_used_up.set(is_used_up(&error));
             self.tell(&error);
         }
         End::Over
@@ -181,7 +189,10 @@ impl<'a> Handler03<'a> {
     /// Has the app answer one request. Fails if the app does in a way that leaves it of no use.
     async fn answer(&self, accessor: &Accessor<State>, handle: Handle, job: Job) -> Result<()> {
         let request = Request::new(job.request, job.exchange.clone());
-        let request = accessor.with(|mut access| access.get().table.push(request))?;
+        let request = accessor.with(|mut access| {
+            self.meter.grant(access.as_context_mut())?;
+            Ok::<_, Error>(access.get().table.push(request)?)
+        })?;
         let (response,) = handle.call_concurrent(accessor, (request,)).await?;
         match response {
             Ok(response) => {
@@ -199,6 +210,8 @@ impl<'a> Handler03<'a> {
             }
         }
         drain(accessor).await;
+        // Who waits for it may be gone with the connection.
+        let _ = job.done.send(());
         Ok(())
     }
 
@@ -224,9 +237,10 @@ impl Handler for Handler03<'_> {
             return;
         };
         let (done, is_done) = oneshot::channel();
-        self.queue.push(Job { request, exchange, _done: done });
-        // It is never sent, but dropped.
-        let _ = is_done.await;
+        self.queue.push(Job { request, exchange: exchange.clone(), done });
+        if is_done.await.is_err() && self.was_used_up.get() {
+            Meter::reject(&exchange);
+        }
     }
 
     async fn work(&self) {

@@ -13,13 +13,15 @@
 //! 5. What the app left open is closed ([`Connection::settle`]): every request is answered, or its connection is cut.
 //!
 //! Nothing that a client or the app does ends the server. Clients are bounded by number, size and time ([`mwasm_plan::net::Http`]); a
-//! request that goes beyond is answered with 408, 413, 431 or 503. An app that computes for ever holds up all others, since there is
-//! one thread, and nothing interrupts it.
+//! request that goes beyond is answered with 408, 413, 431 or 503. There is one thread, and an app that computes for ever would hold up all
+//! others: where the manifest bounds its instructions they are counted, others have their turn in between, and one that has used up its
+//! own is answered 503 (`meter`).
 
 mod connection;
 mod handler_02;
 #[cfg(feature = "component-model-async")]
 mod handler_03;
+mod meter;
 mod place;
 mod pool;
 #[cfg(feature = "component-model-async")]
@@ -33,6 +35,7 @@ mod turns;
 pub(crate) use connection::{Connection, Exchange};
 
 use crate::failure;
+use crate::policy::Policy;
 use crate::reactor::{Reactor, Stopped, Wait};
 use crate::run::App;
 use crate::state::State;
@@ -50,6 +53,7 @@ use core::task::{Context, Poll};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use handler_02::Handler02;
+use meter::Glances;
 use mwasm_http::{Limits, RequestHead};
 use mwasm_plan::net::{Http, Listen, Protocol};
 use mwasm_plan::{Entry, Plan};
@@ -121,10 +125,11 @@ fn serve<H: Handler>(plan: &Plan<'_>, common: &State, handler: Result<H>, report
         report.say(|| "mwasm: the app cannot start: this machine has no network to serve HTTP on\n".into());
         return Outcome::Failed;
     };
-    match listen(&**network, http.port) {
+    let scope = Scope::of(&common.policy, http.port);
+    match listen(&**network, scope, http.port) {
         Ok(listeners) => {
             if plan.verbose {
-                report.say(|| serving(plan, &network.status()));
+                report.say(|| serving(plan, scope, &network.status()));
             }
             Server::new(handler, Clock::new(ports.clock.clone()), http, report).run(reactor, &listeners)
         }
@@ -135,10 +140,39 @@ fn serve<H: Handler>(plan: &Plan<'_>, common: &State, handler: Result<H>, report
     }
 }
 
+/// Whom the server listens to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Whoever reaches the machine.
+    All,
+    /// Programs on the machine: nobody has granted the port to the app.
+    Machine,
+}
+
+impl Scope {
+    fn of(policy: &Policy, port: u16) -> Self {
+        let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
+        if policy.may_listen(Protocol::Tcp, any) { Self::All } else { Self::Machine }
+    }
+
+    fn addresses(self) -> (Ipv4Addr, Ipv6Addr) {
+        match self {
+            Self::All => (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
+            Self::Machine => (Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
+        }
+    }
+}
+
 /// Where the app is served: at the machine's address, if it has one of its own already; the sockets of an operating system are reached
 /// from this machine in any case.
-fn serving(plan: &Plan<'_>, status: &NetStatus) -> String {
+fn serving(plan: &Plan<'_>, scope: Scope, status: &NetStatus) -> String {
     let port = plan.net.http.port;
+    if scope == Scope::Machine {
+        return format!(
+            "mwasm: serving http://{}:{port}/ to this machine only: let others in with -p {port}:{port}, --listen tcp:{port} or [net] listen in mwasm.toml\n",
+            Ipv4Addr::LOCALHOST
+        );
+    }
     let is_ours = |listen: &&Listen| (listen.protocol, listen.port) == (Protocol::Tcp, port);
     let host_port = plan.policy.listen.iter().find(is_ours).map_or(port, |listen| listen.host_port);
     let ip = status.addresses.iter().map(|(ip, _)| *ip).find(IpAddr::is_ipv4);
@@ -156,10 +190,11 @@ fn cannot_listen(port: u16, error: NetError) -> String {
     format!("mwasm: the app cannot start: the server cannot listen on tcp:{port}: {error}{hint}\n")
 }
 
-/// Listens on all addresses of both families. A machine may have one of them only, or serve both by one listener.
-fn listen(network: &dyn Network, port: u16) -> Result<Vec<Box<dyn TcpListener>>, NetError> {
+/// Listens on the addresses of both families. A machine may have one of them only, or serve both by one listener.
+fn listen(network: &dyn Network, scope: Scope, port: u16) -> Result<Vec<Box<dyn TcpListener>>, NetError> {
     let listen = |ip: IpAddr| network.bind_tcp(SocketAddr::new(ip, port))?.listen(BACKLOG, &TcpOptions::default());
-    match (listen(Ipv4Addr::UNSPECIFIED.into()), listen(Ipv6Addr::UNSPECIFIED.into())) {
+    let (ipv4, ipv6) = scope.addresses();
+    match (listen(ipv4.into()), listen(ipv6.into())) {
         (Err(error @ NetError::AddressInUse), _) | (Err(error), Err(_)) => Err(error),
         (one, other) => Ok(one.into_iter().chain(other).collect()),
     }
@@ -207,8 +242,12 @@ impl<H: Handler> Server<H> {
         let mut tasks = FuturesUnordered::new();
         let mut work = Turns::new(self.handler.work());
         let mut sweep = Sweep::new(reactor.clone());
+        let mut glances = Glances::new(&self.http);
         poll_fn(|context| {
             self.clock.update();
+            if glances.is_due(&self.clock) {
+                reactor.glance();
+            }
             if !self.is_stopping.get() && !sweep.is_paused {
                 sweep.is_paused = self.accept(listeners, context, |stream| tasks.push(self.attend(stream)));
             }

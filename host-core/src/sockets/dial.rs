@@ -3,8 +3,10 @@
 use super::address::Family;
 use super::names::Names;
 use super::poll_configured;
+use crate::http::idle::Idle;
 use crate::state::State;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::future::poll_fn;
 use core::net::SocketAddr;
 use mwasm_plan::net::Protocol;
@@ -18,6 +20,11 @@ impl Dialer {
     /// For the app of a state.
     pub fn of(state: &mut State) -> Result<Self, NetError> {
         Names::of(state).map(Self)
+    }
+
+    /// The app's connections that wait to be used again.
+    pub fn idle(&self, state: &mut State) -> Option<Arc<Idle>> {
+        self.0.idle(state)
     }
 
     /// Connects to a host by TCP, as far as the policy grants it. `host` is a name or an address (an IPv6 address in brackets or not).

@@ -4,6 +4,7 @@
 //! the addresses is asked when it is done.
 
 use super::network;
+use crate::http::idle::{Idle, WayToIdle};
 use crate::policy::{Policy, canonical_name};
 use crate::reactor::Reactor;
 use crate::state::State;
@@ -25,11 +26,23 @@ pub type Lookup = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, NetError>> + S
 pub trait Resolve: Send + Sync {
     /// The addresses of a name; never none.
     fn resolve(self: Arc<Self>, network: Arc<dyn Network>, name: String) -> Lookup;
+    /// The way to connections that were made to named servers, and wait to be used again.
+    fn way_to_idle(&self) -> &WayToIdle;
 }
 
-impl Resolve for Resolver {
+/// The resolver of an app.
+struct AppResolver {
+    resolver: Resolver,
+    way_to_idle: WayToIdle,
+}
+
+impl Resolve for AppResolver {
     fn resolve(self: Arc<Self>, network: Arc<dyn Network>, name: String) -> Lookup {
-        Box::pin(async move { Resolver::resolve(&self, &network, &name).await })
+        Box::pin(async move { self.resolver.resolve(&network, &name).await })
+    }
+
+    fn way_to_idle(&self) -> &WayToIdle {
+        &self.way_to_idle
     }
 }
 
@@ -59,10 +72,15 @@ impl Names {
             None => {
                 let alarm = Arc::new(Alarm(state.reactor.clone()));
                 let resolver = Resolver::new(state.ports.clock.clone(), alarm, seed(&state.ports));
-                state.resolver.insert(Arc::new(resolver)).clone()
+                state.resolver.insert(Arc::new(AppResolver { resolver, way_to_idle: WayToIdle::default() })).clone()
             }
         };
         Ok(Self { network, policy: state.policy.clone(), resolver })
+    }
+
+    /// The app's connections that wait to be used again.
+    pub fn idle(&self, state: &mut State) -> Option<Arc<Idle>> {
+        Idle::of(state, self.resolver.way_to_idle())
     }
 
     /// Starts to look a name up. Text that is no name, and names that are not granted, are refused at once.

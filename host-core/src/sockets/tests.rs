@@ -75,6 +75,7 @@ fn world(listen: &[&str], connect: &[&'static str], loopback: bool) -> World {
         listen: listen.iter().map(|grant| Listen::parse(grant).unwrap()).collect(),
         connect: connect.iter().map(|grant| Connect::parse(grant).unwrap()).collect(),
         loopback,
+        ..Policy::default()
     };
     let state = State::new(ports, &Plan { policy, ..Plan::default() });
     World { reactor: state.reactor.clone(), state, peer, cable: peer_end }

@@ -126,7 +126,7 @@ fn fail<E: From<Failure>>(result: &mut Option<oneshot::Sender<E>>, failure: Fail
 }
 
 /// What to answer while the device is not ready.
-pub(super) fn pending(finish: bool) -> Poll<Result<StreamResult>> {
+pub(crate) fn pending(finish: bool) -> Poll<Result<StreamResult>> {
     if finish { Poll::Ready(Ok(StreamResult::Cancelled)) } else { Poll::Pending }
 }
 

@@ -3,12 +3,13 @@
 mod directory;
 pub mod session;
 
-use crate::network::{Linux, Tap};
+use crate::network::{Card, Linux, Tap};
 use crate::ports::Process;
 use mwasm_host_core::policy::Policy;
 use mwasm_host_core::run::App;
 use mwasm_host_core::{State, engine, fs::Dir, registry};
 use mwasm_plan::Plan;
+use mwasm_plan::net::Http;
 use mwasm_ports::{Outcome, Ports};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +31,11 @@ pub fn run(component: &[u8], plan: &Plan<'static>, dirs: &[HostDir]) -> Result<O
     let mut ports = Process::ports();
     Process::open_entropy(&mut ports);
     if !plan.policy.is_empty() {
-        let open = if plan.net.tap.is_empty() { Linux::open } else { Tap::open };
+        let open = match (plan.policy.link.is_empty(), plan.net.tap.is_empty()) {
+            (false, _) => Card::open,
+            (true, true) => Linux::open,
+            (true, false) => Tap::open,
+        };
         open(&mut ports, plan).map_err(Error::msg)?;
     }
     run_on(ports, component, plan, dirs)
@@ -38,7 +43,7 @@ pub fn run(component: &[u8], plan: &Plan<'static>, dirs: &[HostDir]) -> Result<O
 
 /// As [`run`], on other ports.
 pub fn run_on(ports: Ports, component: &[u8], plan: &Plan<'static>, dirs: &[HostDir]) -> Result<Outcome> {
-    let engine = engine(plan.memory.stack_bytes)?;
+    let engine = engine(plan.memory.stack_bytes, &plan.net.http)?;
     let component = Component::new(&engine, component)?;
     let mut linker = Linker::new(&engine);
     registry::register_all(&mut linker)?;
@@ -62,9 +67,10 @@ pub fn run_on(ports: Ports, component: &[u8], plan: &Plan<'static>, dirs: &[Host
 }
 
 /// The engine of `mwasm run`: the settings of an image, but with what a person needs to find a fault.
-pub fn engine(stack_bytes: u64) -> Result<Engine> {
+pub fn engine(stack_bytes: u64, http: &Http) -> Result<Engine> {
     let mut config = Config::new();
     engine::configure(&mut config, stack_bytes, true, true);
+    engine::meter(&mut config, http);
     config.generate_address_map(true);
     config.debug_symbols(true);
     config.native_unwind_info(true);

@@ -10,6 +10,7 @@ use mwasm_host_core::reactor::{Reactor, Stopped};
 use mwasm_host_core::state::Event;
 use mwasm_host_core::{failure, registry};
 use mwasm_plan::Plan;
+use mwasm_plan::net::Http;
 use mwasm_ports::{Outcome, Output};
 use std::sync::Arc;
 use wasmtime::component::{Component, Instance, Linker};
@@ -25,7 +26,8 @@ pub struct Session {
 impl Session {
     /// Compiles a component for this process and instantiates it, with what `plan` grants. Fails also if the app ends by itself.
     pub fn start(component: &[u8], plan: &Plan<'static>) -> Result<Self> {
-        let engine = engine(plan.memory.stack_bytes)?;
+        // Initialisation is no request: nothing is counted.
+        let engine = engine(plan.memory.stack_bytes, &Http::default())?;
         let component = Component::new(&engine, component)?;
         let mut ports = Process::ports();
         Process::open_entropy(&mut ports);

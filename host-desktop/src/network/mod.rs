@@ -16,6 +16,7 @@
 //! *Ports.* A port that the app listens on may have another one of the machine to stand for it ([`PortMap`]): apps listen on port 80, and
 //! the machine lends 8080. The app only sees its own.
 
+mod card;
 mod error;
 mod files;
 mod options;
@@ -32,6 +33,7 @@ use crate::sys::{self, Errno, RawAddress, SocketKind, SocketOption};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+pub use card::Card;
 use core::net::{IpAddr, SocketAddr};
 use core::task::{Context, Poll};
 use error::other;

@@ -5,7 +5,7 @@ mod memory;
 pub(crate) mod start;
 mod traps;
 
-use crate::network::{Linux, Tap};
+use crate::network::{Card, Linux, Tap};
 use crate::ports::Process;
 use core::fmt::Write;
 use mwasm_plan::Plan;
@@ -32,6 +32,13 @@ pub fn mwasm_port_network(ports: &mut Ports, plan: &mut Plan<'static>) -> Result
 pub fn mwasm_port_network_tap(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(), &'static str> {
     plan.read_network()?;
     Tap::open(ports, plan)
+}
+
+/// Opens the TAP device that the plan names for the app itself.
+#[unsafe(no_mangle)]
+pub fn mwasm_port_link(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(), &'static str> {
+    plan.read_network()?;
+    Card::open(ports, plan)
 }
 
 /// Standard error, for the last words of a host that cannot go on.

@@ -2,11 +2,17 @@
 //!
 //! Only a host's `mwasm_port_network` refers to this, so an image whose app uses no network has none of it.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
-use mwasm_net::Stack;
+use mwasm_net::{RawCard, Stack};
 use mwasm_plan::Plan;
 use mwasm_ports::net_device::NetDevice;
 use mwasm_ports::{Entropy, Ports};
+
+/// Gives the app the machine's card itself, without a stack. A machine that loses its card does not get another one.
+pub fn open_raw(ports: &mut Ports, device: Arc<dyn NetDevice>) {
+    ports.network = Some(RawCard::new(device, ports.clock.clone(), Box::new(|| None)));
+}
 
 /// Gives `ports` a network on `device`, as the plan says. Its secrets come from the app's source of randomness, or, if the app has
 /// none, from one that `open_entropy` opens.

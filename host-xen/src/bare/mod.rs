@@ -165,6 +165,14 @@ fn mwasm_port_network(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(),
     network::open(ports, plan, network_device()?, entropy::open)
 }
 
+/// Opens the network card for the app itself; the image's table refers to it when the app is granted frames.
+#[unsafe(no_mangle)]
+fn mwasm_port_link(ports: &mut Ports, plan: &mut Plan<'static>) -> Result<(), &'static str> {
+    plan.read_network()?;
+    network::open_raw(ports, network_device()?);
+    Ok(())
+}
+
 /// The machine's network device.
 fn network_device() -> Result<Arc<dyn NetDevice>, &'static str> {
     match hypervisor() {

@@ -9,7 +9,8 @@ use super::method::Scheme;
 use super::options::RequestOptions;
 use super::outgoing::OutgoingRequest;
 use crate::http::Failure;
-use crate::http::client::{Dial, Exchange, Timeouts};
+use crate::http::client::{Dial, Exchange, Route, Timeouts};
+use crate::http::idle::Server;
 use crate::interface::{Context, interface, plain};
 use crate::reactor::Readiness;
 use crate::sockets::dial::Dialer;
@@ -69,8 +70,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The request's head, and the beginning of a connection to its server.
-    pub fn open(self, state: &mut State, headers: &Headers) -> core::result::Result<(RequestHead, Dial), ErrorCode> {
+    /// The request's head, and the way to its server.
+    pub fn open(self, state: &mut State, headers: &Headers) -> core::result::Result<Route, ErrorCode> {
         match self.scheme {
             Some(Scheme::Http) | None => {}
             Some(Scheme::Https) => return Err(Failure::Tls.into()),
@@ -79,7 +80,8 @@ impl Target {
         let authority = self.authority.ok_or(ErrorCode::HttpRequestUriInvalid)?;
         let (host, port) = split(&authority).ok_or(ErrorCode::HttpRequestUriInvalid)?;
         let (host, dialer) = (String::from(host), Dialer::of(state).map_err(Failure::dialing)?);
-        let dial = Box::pin(async move { dialer.connect(&host, port).await });
+        let (server, idle) = (Server { scheme: "http", host: host.to_ascii_lowercase(), port }, dialer.idle(state));
+        let dial: Dial = Box::pin(async move { dialer.connect(&host, port).await });
         let path = match self.path {
             None => String::from("/"),
             // A query of an empty path.
@@ -87,7 +89,8 @@ impl Target {
             Some(path) => path,
         };
         let (method, authority, headers) = (self.method, Some(authority), headers.clone());
-        Ok((RequestHead { method, authority, path, headers, ..RequestHead::default() }, dial))
+        let head = RequestHead { method, authority, path, headers, ..RequestHead::default() };
+        Ok(Route { head, dial, server, idle })
     }
 }
 
@@ -97,10 +100,10 @@ fn start(
     timeouts: Timeouts,
 ) -> core::result::Result<Arc<Exchange>, ErrorCode> {
     let OutgoingRequest { method, path, scheme, authority, headers, body } = request;
-    let (head, dial) = Target { method, path, scheme, authority }.open(state, headers.headers())?;
+    let route = Target { method, path, scheme, authority }.open(state, &headers.sendable())?;
     let length = if body.is_some() { BodyLength::Unknown } else { BodyLength::None };
     let (reactor, clock) = (state.reactor.clone(), state.ports.clock.clone());
-    match (Exchange::new(reactor, clock, dial, timeouts, &head, length), body) {
+    match (Exchange::new(reactor, clock, route, timeouts, length), body) {
         (Ok(exchange), Some(body)) => {
             body.attach(exchange.clone());
             Ok(exchange)

@@ -186,7 +186,7 @@ pub(super) fn set_response(
     let Ok(response) = response else { return Ok(()) };
     let OutgoingResponse { status, headers, body } = table.delete(response)?;
     let length = if body.is_some() { BodyLength::Unknown } else { BodyLength::None };
-    let answered = responder.respond(status, headers.headers(), length);
+    let answered = responder.respond(status, &headers.sendable(), length);
     match (answered, body) {
         (Ok(()), Some(body)) => body.attach(responder.outgoing()),
         (Ok(()), None) => {

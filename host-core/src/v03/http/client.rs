@@ -29,9 +29,9 @@ fn start(
     let state = context.data_mut();
     let (target, headers, body, timeouts) = state.table.delete(request)?.into_parts();
     let (reactor, clock) = (state.reactor.clone(), state.ports.clock.clone());
-    let started = target.open(state, &Fields::immutable(headers).sendable()).and_then(|(head, dial)| {
-        Exchange::new(reactor, clock, dial, timeouts, &head, body.length()).map_err(ErrorCode::from)
-    });
+    let started = target
+        .open(state, &Fields::immutable(headers).sendable())
+        .and_then(|route| Exchange::new(reactor, clock, route, timeouts, body.length()).map_err(ErrorCode::from));
     match started {
         Ok(exchange) => {
             let (transmission, sent) = (body.transmit(context, exchange.clone())?, exchange.clone());

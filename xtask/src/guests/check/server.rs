@@ -141,6 +141,24 @@ pub fn http(app: &App) -> Result<()> {
     server.expect("HEAD /", &[], b"", &["200 ok", text], b"")
 }
 
+/// One page, from a server that answers a single request.
+pub fn fetch(app: &App) -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let url = format!("http://{}/page", listener.local_addr()?);
+    let answering = thread::spawn(move || -> std::io::Result<bool> {
+        let (stream, _) = listener.accept()?;
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line)?;
+        (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\npage\n")?;
+        Ok(line == "GET /page HTTP/1.1\r\n")
+    });
+    let output = app.run(&["-S", "http=y", "-S", "inherit-network=y"], &[&url])?;
+    ensure!(output.stdout == b"200\npage\n", "wanted the page, found {output:?}");
+    let asked = answering.join().ok().context("the thread that answers has failed")??;
+    ensure!(asked, "the request line was another one than GET /page");
+    Ok(())
+}
+
 /// The table in examples/web/README.md.
 pub fn web(app: &App, site: &Path) -> Result<()> {
     let server = Server::http(app, &["--dir", &format!("{}::/site", site.display())])?;

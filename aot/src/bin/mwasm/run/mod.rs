@@ -51,8 +51,9 @@ fn run_app(mut arguments: Run) -> Result<ExitCode> {
     match target {
         Target::Desktop => {
             // Who says nothing about the network is trusted with this machine alone.
-            let grants_nothing = flags.listen.is_empty() && flags.publish.is_empty() && flags.connect.is_empty();
-            flags.loopback = grants_nothing && !has_manifest;
+            let lets_nobody_in = flags.listen.is_empty() && flags.publish.is_empty();
+            flags.loopback = lets_nobody_in && flags.connect.is_empty() && !has_manifest;
+            flags.serve_here_only = lets_nobody_in && !has_manifest;
             // Somebody is there who wants to know where an app is served, and what it was refused.
             flags.verbose = true;
             run_here(prepared(&app, layer, flags)?, dirs)
