@@ -161,7 +161,7 @@ fn rust_lld() -> Result<PathBuf> {
 
 fn compress(object: &Path, compressed: &Path) -> Result<()> {
     let bytes = fs::read(object).with_context(|| format!("reading {}", object.display()))?;
-    let bytes = split::split_texts(&bytes)?;
+    let bytes = split::split_merged(&bytes)?;
     let partial = compressed.with_extension("partial");
     let mut encoder = zstd::Encoder::new(File::create(&partial)?, ZSTD_LEVEL)?;
     encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
