@@ -11,6 +11,7 @@ use mwasm_aot::target::{Arch, Target};
 use mwasm_host_core::run::App as Start;
 use mwasm_host_core::{State, failure, registry};
 use mwasm_host_desktop::linux;
+use mwasm_plan::net::Http;
 use mwasm_plan::{DEFAULT_STACK_BYTES, Entry, Plan};
 use mwasm_ports::Outcome;
 use mwasm_ports::fake::Machine as Fake;
@@ -422,7 +423,7 @@ fn echo(types: &[Type]) -> Result<App> {
 
 /// Runs a component on a machine in memory, with a host that gives back what it is given; gives what it prints.
 fn printed(component: &[u8]) -> Result<String> {
-    let engine = linux::engine(DEFAULT_STACK_BYTES).map_err(error)?;
+    let engine = linux::engine(DEFAULT_STACK_BYTES, &Http::default()).map_err(error)?;
     let component = Component::new(&engine, component).map_err(error)?;
     let mut linker = Linker::<State>::new(&engine);
     registry::register_all(&mut linker).map_err(error)?;

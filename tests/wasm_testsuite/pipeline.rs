@@ -10,7 +10,7 @@
 
 use crate::missing::Missing;
 use anyhow::{Context, Result, bail, ensure};
-use mwasm_aot::engine::{config, error, features};
+use mwasm_aot::engine::{Traits, config, error, features};
 use mwasm_aot::strip::strip;
 use mwasm_aot::target::Arch;
 use mwasm_plan::DEFAULT_STACK_BYTES;
@@ -47,7 +47,7 @@ impl Pipeline {
     /// For this machine, with or without the strip stage.
     pub fn new(strips: bool) -> Result<Self> {
         let arch = Arch::of_this_machine().context("mwasm has no target for this machine")?;
-        let compiler = config(arch, CONCURRENCY, PAGED_DATA)?;
+        let compiler = config(arch, Traits { concurrency: CONCURRENCY, paged_data: PAGED_DATA, metered: false })?;
         let mut host = Config::new();
         mwasm_host_core::engine::configure(&mut host, DEFAULT_STACK_BYTES, PAGED_DATA, CONCURRENCY);
         Ok(Self {
