@@ -137,11 +137,11 @@ fn echo(server: &mut Server) -> Result<()> {
     Ok(())
 }
 
-fn http_app(guest: &'static str) -> App {
+fn http_app(guest: &'static str) -> App<'static> {
     App { guest, protocol: "tcp", port: 80, more: &[], args: &[] }
 }
 
-fn echo_app(guest: &'static str) -> App {
+fn echo_app(guest: &'static str) -> App<'static> {
     App { guest, protocol: "tcp", port: 7, more: &[], args: &[] }
 }
 
@@ -186,4 +186,23 @@ fn arm() -> Result<()> {
 #[test]
 fn slow_languages() -> Result<()> {
     conform("network-slow", &[Machine::Desktop, Machine::Microvm], true)
+}
+
+/// The same answers from one instance for all, from a pool of them, and from a new one for each request.
+#[test]
+fn instances_as_the_manifest_says() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    for instances in ["shared", "pooled", "fresh"] {
+        let manifest = directory.path().join(format!("{instances}.toml"));
+        std::fs::write(&manifest, format!("[http]\ninstances = \"{instances}\"\n"))?;
+        let more = ["-m", manifest.to_str().context("a path that is not UTF-8")?];
+        for guest in ["http-c", "http-rust-p3"] {
+            let app = App { more: &more, ..http_app(guest) };
+            for machine in [Machine::InProcess, Machine::Desktop] {
+                let served = start(&app, machine).and_then(|mut server| converse(&mut server));
+                served.with_context(|| format!("{guest} on {}, {instances}", machine.name()))?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -24,7 +24,7 @@ pub struct Server {
 
 /// What is served.
 #[derive(Clone, Copy, Debug)]
-pub struct App {
+pub struct App<'a> {
     /// `target/guests/GUEST.wasm`.
     pub guest: &'static str,
     /// `tcp` or `udp`.
@@ -32,7 +32,7 @@ pub struct App {
     /// The port that the app listens on, on every target.
     pub port: u16,
     /// Further arguments of `mwasm aot` and `mwasm run`, such as embedded files.
-    pub more: &'static [&'static str],
+    pub more: &'a [&'a str],
     /// The app's own arguments.
     pub args: &'static [&'static str],
 }
@@ -43,7 +43,7 @@ pub fn free_port() -> Result<u16> {
 }
 
 /// Fuses an app for a machine, if that takes an image, and starts it.
-pub fn start(app: &App, machine: Machine) -> Result<Server> {
+pub fn start(app: &App<'_>, machine: Machine) -> Result<Server> {
     let directory = tempfile::tempdir()?;
     let image = directory.path().join("image");
     let port = free_port()?;
