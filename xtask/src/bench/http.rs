@@ -54,7 +54,7 @@ struct Round {
 /// Runs the benchmark.
 pub fn main(arguments: &Arguments) -> Result<()> {
     build::main(&build::Arguments {})?;
-    guests::ensure(&["http-c", "http-rust"])?;
+    guests::ensure(&["http-c", "http-rust-p3"])?;
     setup::servers()?;
     let work = paths::target()?.join("bench/http");
     fs::create_dir_all(&work).with_context(|| format!("making {}", work.display()))?;
@@ -75,7 +75,7 @@ fn servers(work: &Path) -> Result<Vec<Server>> {
     let mut all = Vec::new();
     for (guest, ours, theirs) in [
         ("http-c", "mwasm desktop image, C at 0.2", "wasmtime serve with reuse, C at 0.2"),
-        ("http-rust", "mwasm desktop image, Rust at 0.3", "wasmtime serve with reuse, Rust at 0.3"),
+        ("http-rust-p3", "mwasm desktop image, Rust at 0.3", "wasmtime serve with reuse, Rust at 0.3"),
     ] {
         let component = paths::guests()?.join(format!("{guest}.wasm"));
         let image = work.join(guest);

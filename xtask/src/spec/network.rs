@@ -2,7 +2,7 @@
 //!
 //! A machine is booted twice, serves few requests and then more, and the difference is divided: the start, DHCP and the end fall out.
 //! Requests come one after the other on one connection, so that each finds an image that sleeps and has to wake it. They come from
-//! outside, in the time of this machine: counts differ by some thousandths from run to run, less than a promise's margin.
+//! outside, in the time of this machine, and what that changes is mostly something more: the lesser of two measurements counts.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -16,9 +16,9 @@ use anyhow::{Context, Result, bail, ensure};
 use super::{DESKTOP, image, number_after, plugin};
 
 /// Requests of the two runs.
-const REQUESTS: [u64; 2] = [200, 1200];
+const REQUESTS: [u64; 2] = [200, 2200];
 /// Bytes of the two downloads.
-const DOWNLOADS_BYTES: [u64; 2] = [1 << 20, 5 << 20];
+const DOWNLOADS_BYTES: [u64; 2] = [1 << 20, 17 << 20];
 /// How long a machine may take to answer for the first time, and for anything after.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// The app: examples/http in C, the smallest.
@@ -42,18 +42,26 @@ enum Load {
 
 /// Instructions for a request.
 pub fn per_request(work: &Path, machine: Machine) -> Result<u64> {
-    let [few, many] = REQUESTS;
-    let less = count(work, machine, Load::Requests(few))?;
-    let more = count(work, machine, Load::Requests(many))?;
-    Ok(more.saturating_sub(less) / (many - few))
+    least(|| {
+        let [few, many] = REQUESTS;
+        let less = count(work, machine, Load::Requests(few))?;
+        let more = count(work, machine, Load::Requests(many))?;
+        Ok(more.saturating_sub(less) / (many - few))
+    })
 }
 
 /// Instructions for a KiB that is sent.
 pub fn per_kib(work: &Path, machine: Machine) -> Result<u64> {
-    let [few, many] = DOWNLOADS_BYTES;
-    let less = count(work, machine, Load::Download(few))?;
-    let more = count(work, machine, Load::Download(many))?;
-    Ok(more.saturating_sub(less) * 1024 / (many - few))
+    least(|| {
+        let [few, many] = DOWNLOADS_BYTES;
+        let less = count(work, machine, Load::Download(few))?;
+        let more = count(work, machine, Load::Download(many))?;
+        Ok(more.saturating_sub(less) * 1024 / (many - few))
+    })
+}
+
+fn least(measure: impl Fn() -> Result<u64>) -> Result<u64> {
+    Ok(measure()?.min(measure()?))
 }
 
 fn count(work: &Path, machine: Machine, load: Load) -> Result<u64> {
